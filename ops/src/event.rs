@@ -1,0 +1,200 @@
+//! One reported error, and what is stored of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::timestamp::Timestamp;
+
+/// Limits on what is stored of an event. Longer text is cut with a mark, never refused, and it is
+/// cut only after hashing.
+pub mod limit {
+    /// Message, in characters.
+    pub const MESSAGE_CHARS: usize = 8_192;
+    /// Stack trace, in bytes.
+    pub const STACK_TRACE_BYTES: usize = 64 * 1024;
+    /// Type, level, service, environment and release, in characters.
+    pub const LABEL_CHARS: usize = 255;
+    /// Tags of one event; further ones are dropped.
+    pub const TAGS: usize = 32;
+    /// A tag's key, in characters.
+    pub const TAG_KEY_CHARS: usize = 64;
+    /// A tag's value, in characters.
+    pub const TAG_VALUE_CHARS: usize = 255;
+}
+
+/// What stands at the end of text that was cut.
+pub const CUT_MARK: &str = "…[cut]";
+
+/// An identifier that the client chose for an event, so that a re-sent event can be recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventId(pub u128);
+
+impl EventId {
+    /// Reads a UUID (`8-4-4-4-12`) or 32 hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let dashed = text.len() == 36
+            && text.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
+        if !dashed && (text.len() != 32 || text.contains('-')) {
+            return None;
+        }
+        text.chars().filter(|c| *c != '-').try_fold(0, |id: u128, digit| {
+            digit.to_digit(16).map(|digit| (id << 4) | u128::from(digit))
+        }).map(Self)
+    }
+}
+
+/// One reported error as the client sent it, uncut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The error's message; may be empty (`throw new Error()`).
+    pub message: String,
+    /// Stack trace, one frame a line.
+    pub stack_trace: Option<String>,
+    /// Class of the error, such as `TypeError`.
+    pub kind: Option<String>,
+    /// Severity, in the client's words.
+    pub level: Option<String>,
+    /// Which service reported it; part of the error's identity.
+    pub service: Option<String>,
+    /// Where that service runs.
+    pub environment: Option<String>,
+    /// Which version of it runs.
+    pub release: Option<String>,
+    /// When it happened: the client's time, or when the server received it.
+    pub timestamp: Timestamp,
+    /// When the server received it.
+    pub received: Timestamp,
+    /// Whether the client's time lay in the future and was brought back.
+    pub clamped: bool,
+    /// The client's identifier of this very event.
+    pub event_id: Option<EventId>,
+    /// The client's own grouping; empty when it gave none.
+    pub fingerprint: Vec<String>,
+    /// Further attributes, in the order given.
+    pub tags: Vec<(String, String)>,
+}
+
+/// What is stored of an error, cut to the [`limit`]s: the first event's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Payload {
+    /// At most [`limit::MESSAGE_CHARS`].
+    pub message: String,
+    /// At most [`limit::STACK_TRACE_BYTES`].
+    pub stack_trace: Option<String>,
+    /// Class of the error.
+    pub kind: Option<String>,
+    /// Severity.
+    pub level: Option<String>,
+    /// Reporting service.
+    pub service: Option<String>,
+    /// Where it runs.
+    pub environment: Option<String>,
+    /// Which version runs.
+    pub release: Option<String>,
+    /// At most [`limit::TAGS`] pairs.
+    pub tags: Vec<(String, String)>,
+}
+
+impl From<Event> for Payload {
+    fn from(event: Event) -> Self {
+        let label = |text: Option<String>| text.map(|text| cut_chars(text, limit::LABEL_CHARS));
+        Self {
+            message: cut_chars(event.message, limit::MESSAGE_CHARS),
+            stack_trace: event.stack_trace.map(|text| cut_bytes(text, limit::STACK_TRACE_BYTES)),
+            kind: label(event.kind),
+            level: label(event.level),
+            service: label(event.service),
+            environment: label(event.environment),
+            release: label(event.release),
+            tags: event
+                .tags
+                .into_iter()
+                .take(limit::TAGS)
+                .map(|(key, value)| {
+                    (cut_chars(key, limit::TAG_KEY_CHARS), cut_chars(value, limit::TAG_VALUE_CHARS))
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Payload {
+    /// Bytes of text in it.
+    pub fn text_bytes(&self) -> usize {
+        let optional = [
+            &self.stack_trace,
+            &self.kind,
+            &self.level,
+            &self.service,
+            &self.environment,
+            &self.release,
+        ];
+        let tags = self.tags.iter().map(|(key, value)| key.len() + value.len());
+        self.message.len()
+            + optional.into_iter().flatten().map(String::len).sum::<usize>()
+            + tags.sum::<usize>()
+    }
+}
+
+/// Cuts `text` to `chars_max` characters, the mark included.
+fn cut_chars(mut text: String, chars_max: usize) -> String {
+    // a text has no more characters than bytes, and most are short
+    if text.len() <= chars_max || text.chars().nth(chars_max).is_none() {
+        return text;
+    }
+    let keep = chars_max - CUT_MARK.chars().count();
+    let end = text.char_indices().nth(keep).map_or(text.len(), |(at, _)| at);
+    text.truncate(end);
+    text + CUT_MARK
+}
+
+/// Cuts `text` to `bytes_max` bytes, the mark included, at a character's edge.
+fn cut_bytes(mut text: String, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    text.truncate(text.floor_char_boundary(bytes_max - CUT_MARK.len()));
+    text + CUT_MARK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_with_a_mark() {
+        let payload = Payload::from(Event {
+            message: "é".repeat(8_193),
+            stack_trace: Some("é".repeat(40_000)),
+            level: Some("x".repeat(300)),
+            tags: (0..40).map(|n| (format!("{n:0>70}"), "v".repeat(256))).collect(),
+            ..Event::default()
+        });
+        assert_eq!(payload.message.chars().count(), 8_192);
+        assert!(payload.message.ends_with("é…[cut]"));
+        let stack_trace = payload.stack_trace.unwrap();
+        assert!(stack_trace.len() <= 65_536 && stack_trace.len() > 65_530);
+        assert!(stack_trace.ends_with("é…[cut]"));
+        assert_eq!(payload.level.unwrap().chars().count(), 255);
+        assert_eq!(payload.tags.len(), 32);
+        assert!(payload.tags.iter().all(|(key, value)| {
+            key.chars().count() == 64 && value.chars().count() == 255
+        }));
+    }
+
+    #[test]
+    fn text_at_the_limit_is_kept_whole() {
+        let message = "é".repeat(8_192);
+        let event = Event { message: message.clone(), ..Event::default() };
+        assert_eq!(Payload::from(event).message, message);
+    }
+
+    #[test]
+    fn event_ids_are_uuids_or_hex() {
+        let id = Some(EventId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
+        assert_eq!(EventId::parse("01234567-89ab-CDEF-0123-456789abcdef"), id);
+        assert_eq!(EventId::parse("0123456789abcdef0123456789abcdef"), id);
+        for wrong in ["", "1", "0123456789abcdef0123456789abcde-", "0123456789abcdef0123456789abcdeg"] {
+            assert_eq!(EventId::parse(wrong), None, "{wrong}");
+        }
+    }
+}

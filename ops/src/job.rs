@@ -1,0 +1,365 @@
+//! A flight as it lies in the journal.
+//!
+//! Little-endian throughout:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | magic `ESJB` |
+//! | 2 | version, 1 |
+//! | 2 | flags, none defined yet: a reader refuses bits it does not know |
+//! | 2 | shard |
+//! | 8 × 3 | term, seq, epoch |
+//! | 8 × 2 | received min, received max: milliseconds since 1970 |
+//! | 4 | number of entries |
+//! | … | entries: fingerprint (32), window start in ms (8), count (8), first, last (8 × 2), details |
+//! | 4 | CRC32C of all before |
+//!
+//! Details are one byte, 0 for none, or 1 followed by the rule's version (2), the message, the six
+//! optional texts (stack trace, type, level, service, environment, release), each a length (4)
+//! that is `u32::MAX` for none, and the number of tags (4) with two texts each.
+//!
+//! A flight's size follows its distinct errors, not its events.
+
+use crate::{
+    event::Payload,
+    fingerprint::{Fingerprint, RuleVersion},
+    flight::{Details, Entry, Flight},
+    id::{Epoch, Seq, Shard, Term},
+    tally::Tally,
+    timestamp::Timestamp,
+    window::Window,
+};
+
+const MAGIC: [u8; 4] = *b"ESJB";
+const VERSION: u16 = 1;
+const ABSENT: u32 = u32::MAX;
+/// Bytes before the entries.
+const HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 8 * 5 + 4;
+const CRC_BYTES: usize = 4;
+/// Bytes of an entry without details.
+const ENTRY_BYTES_MIN: usize = 32 + 8 * 4 + 1;
+
+/// A flight with the writer that sealed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The journal's shard.
+    pub shard: Shard,
+    /// The writer's term.
+    pub term: Term,
+    /// What was sealed.
+    pub flight: Flight,
+}
+
+/// Bytes that are not a job this reader understands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// Shorter than its own header or content says.
+    #[error("job is cut short at byte {0}")]
+    Short(usize),
+    /// Not a job at all.
+    #[error("job does not start with ESJB")]
+    Magic,
+    /// Written by a newer errsift.
+    #[error("job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} without flags")]
+    Newer {
+        /// The job's version.
+        version: u16,
+        /// The job's flags.
+        flags: u16,
+    },
+    /// The bytes are not those that were written.
+    #[error("job's CRC32C is {found:08x}, its content's {computed:08x}")]
+    Crc {
+        /// What the job says.
+        found: u32,
+        /// What its bytes give.
+        computed: u32,
+    },
+    /// The CRC holds and the content makes no sense.
+    #[error("job's {0} is out of range")]
+    Content(&'static str),
+}
+
+/// Writes `job` to bytes.
+pub fn encode(job: &Job) -> Vec<u8> {
+    let flight = &job.flight;
+    let mut out = Vec::with_capacity(HEADER_BYTES + CRC_BYTES + flight.entries.len() * ENTRY_BYTES_MIN);
+    out.extend(MAGIC);
+    out.extend(VERSION.to_le_bytes());
+    out.extend(0_u16.to_le_bytes());
+    out.extend(job.shard.0.to_le_bytes());
+    for number in [job.term.0, flight.seq.0, flight.epoch.0] {
+        out.extend(number.to_le_bytes());
+    }
+    for at in [flight.received_min, flight.received_max] {
+        out.extend(at.millis().to_le_bytes());
+    }
+    put_length(&mut out, flight.entries.len());
+    for entry in &flight.entries {
+        out.extend(entry.fingerprint.0);
+        out.extend(entry.window.start().millis().to_le_bytes());
+        out.extend(entry.tally.count.to_le_bytes());
+        out.extend(entry.tally.first.millis().to_le_bytes());
+        out.extend(entry.tally.last.millis().to_le_bytes());
+        put_details(&mut out, entry.details.as_deref());
+    }
+    let crc = crc32c::crc32c(&out);
+    out.extend(crc.to_le_bytes());
+    out
+}
+
+/// A flight holds far fewer than 2^32 of anything (8 MiB at most).
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    let length = u32::try_from(length).expect("a flight is bounded to 8 MiB");
+    out.extend(length.to_le_bytes());
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_length(out, text.len());
+    out.extend(text.as_bytes());
+}
+
+fn put_details(out: &mut Vec<u8>, details: Option<&Details>) {
+    let Some(details) = details else {
+        out.push(0);
+        return;
+    };
+    out.push(1);
+    out.extend(details.rule.0.to_le_bytes());
+    let payload = &details.payload;
+    put_text(out, &payload.message);
+    for text in [
+        &payload.stack_trace,
+        &payload.kind,
+        &payload.level,
+        &payload.service,
+        &payload.environment,
+        &payload.release,
+    ] {
+        match text {
+            Some(text) => put_text(out, text),
+            None => out.extend(ABSENT.to_le_bytes()),
+        }
+    }
+    put_length(out, payload.tags.len());
+    for (key, value) in &payload.tags {
+        put_text(out, key);
+        put_text(out, value);
+    }
+}
+
+/// Reads a job back; nothing in `bytes` can make it panic or take more memory than they do.
+pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
+    let mut reader = Reader { bytes, at: 0 };
+    if reader.array()? != MAGIC {
+        return Err(JobError::Magic);
+    }
+    let (version, flags) = (reader.u16()?, reader.u16()?);
+    if version != VERSION || flags != 0 {
+        return Err(JobError::Newer { version, flags });
+    }
+    let Some((content, crc)) = bytes.split_last_chunk::<CRC_BYTES>() else {
+        return Err(JobError::Short(bytes.len()));
+    };
+    let (found, computed) = (u32::from_le_bytes(*crc), crc32c::crc32c(content));
+    if found != computed {
+        return Err(JobError::Crc { found, computed });
+    }
+    reader.bytes = content;
+    let shard = Shard(reader.u16()?);
+    let term = Term(reader.u64()?);
+    let (seq, epoch) = (Seq(reader.u64()?), Epoch(reader.u64()?));
+    let (received_min, received_max) = (reader.timestamp()?, reader.timestamp()?);
+    let count = reader.length()?;
+    if count > content.len() / ENTRY_BYTES_MIN {
+        return Err(JobError::Content("number of entries"));
+    }
+    let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
+    if reader.at != content.len() {
+        return Err(JobError::Content("length"));
+    }
+    Ok(Job { shard, term, flight: Flight { seq, epoch, received_min, received_max, entries } })
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn slice(&mut self, length: usize) -> Result<&'a [u8], JobError> {
+        let end = self.at.checked_add(length).ok_or(JobError::Short(self.at))?;
+        let slice = self.bytes.get(self.at..end).ok_or(JobError::Short(self.at))?;
+        self.at = end;
+        Ok(slice)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], JobError> {
+        let at = self.at;
+        self.slice(N)?.try_into().map_err(|_| JobError::Short(at))
+    }
+
+    fn u16(&mut self) -> Result<u16, JobError> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, JobError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn length(&mut self) -> Result<usize, JobError> {
+        let length = u32::from_le_bytes(self.array()?);
+        usize::try_from(length).map_err(|_| JobError::Content("length"))
+    }
+
+    fn timestamp(&mut self) -> Result<Timestamp, JobError> {
+        let millis = i64::from_le_bytes(self.array()?);
+        let at = Timestamp::from_millis(millis);
+        if at.millis() == millis { Ok(at) } else { Err(JobError::Content("timestamp")) }
+    }
+
+    fn entry(&mut self) -> Result<Entry, JobError> {
+        let fingerprint = Fingerprint(self.array()?);
+        let start = self.timestamp()?;
+        let window = Window::of(start);
+        if window.start() != start {
+            return Err(JobError::Content("window"));
+        }
+        let tally = Tally { count: self.u64()?, first: self.timestamp()?, last: self.timestamp()? };
+        let details = match self.array()? {
+            [0] => None,
+            [1] => Some(Box::new(self.details()?)),
+            [_] => return Err(JobError::Content("details")),
+        };
+        Ok(Entry { fingerprint, window, tally, details })
+    }
+
+    fn details(&mut self) -> Result<Details, JobError> {
+        let rule = RuleVersion(self.u16()?);
+        let payload = Payload {
+            message: self.text()?.ok_or(JobError::Content("message"))?,
+            stack_trace: self.text()?,
+            kind: self.text()?,
+            level: self.text()?,
+            service: self.text()?,
+            environment: self.text()?,
+            release: self.text()?,
+            tags: self.tags()?,
+        };
+        Ok(Details { rule, payload })
+    }
+
+    fn tags(&mut self) -> Result<Vec<(String, String)>, JobError> {
+        let mut tags = Vec::new();
+        for _ in 0..self.length()? {
+            let key = self.text()?.ok_or(JobError::Content("tag"))?;
+            tags.push((key, self.text()?.ok_or(JobError::Content("tag"))?));
+        }
+        Ok(tags)
+    }
+
+    fn text(&mut self) -> Result<Option<String>, JobError> {
+        let length = u32::from_le_bytes(self.array()?);
+        if length == ABSENT {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).map_err(|_| JobError::Content("length"))?;
+        let text = std::str::from_utf8(self.slice(length)?);
+        text.map(|text| Some(text.to_owned())).map_err(|_| JobError::Content("text"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Option<String>> {
+        proptest::option::of(".{0,20}")
+    }
+
+    fn details() -> impl Strategy<Value = Details> {
+        let tags = proptest::collection::vec((".{0,9}", ".{0,9}"), 0..3);
+        (".{0,40}", text(), text(), text(), (text(), text(), text()), tags).prop_map(
+            |(message, stack_trace, kind, level, (service, environment, release), tags)| Details {
+                rule: RuleVersion(1),
+                payload: Payload { message, stack_trace, kind, level, service, environment, release, tags },
+            },
+        )
+    }
+
+    fn entries() -> impl Strategy<Value = Entry> {
+        let at = || (0..Timestamp::MAX.millis()).prop_map(Timestamp::from_millis);
+        let details = proptest::option::of(details());
+        (any::<[u8; 32]>(), any::<u64>(), at(), at(), details).prop_map(
+            |(fingerprint, count, first, last, details)| Entry {
+                fingerprint: Fingerprint(fingerprint),
+                window: Window::of(first),
+                tally: Tally { count, first, last },
+                details: details.map(Box::new),
+            },
+        )
+    }
+
+    prop_compose! {
+        fn jobs()(entries in proptest::collection::vec(entries(), 0..5), numbers in any::<[u64; 3]>()) -> Job {
+            Job {
+                shard: Shard(3),
+                term: Term(numbers[0]),
+                flight: Flight {
+                    seq: Seq(numbers[1]),
+                    epoch: Epoch(numbers[2]),
+                    received_min: Timestamp::from_millis(1),
+                    received_max: Timestamp::from_millis(2),
+                    entries,
+                },
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_job_reads_back_as_written(job in jobs()) {
+            prop_assert_eq!(decode(&encode(&job)), Ok(job));
+        }
+
+        #[test]
+        fn a_damaged_job_is_an_error(job in jobs(), at in any::<proptest::sample::Index>(), bit in 0..8_u32) {
+            let mut bytes = encode(&job);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1_u8 << bit;
+            prop_assert!(decode(&bytes).is_err());
+            prop_assert!(decode(&bytes[..at]).is_err());
+        }
+
+        #[test]
+        fn no_bytes_crash_the_reader(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&bytes);
+            let mut framed = [&MAGIC[..], &[1, 0, 0, 0]].concat();
+            framed.append(&mut bytes);
+            let crc = crc32c::crc32c(&framed);
+            framed.extend(crc.to_le_bytes());
+            let _ = decode(&framed);
+        }
+    }
+
+    #[test]
+    fn a_newer_job_is_refused_by_name() {
+        let mut bytes = encode(&Job {
+            shard: Shard(0),
+            term: Term(1),
+            flight: Flight {
+                seq: Seq(1),
+                epoch: Epoch(1),
+                received_min: Timestamp::default(),
+                received_max: Timestamp::default(),
+                entries: Vec::new(),
+            },
+        });
+        bytes[4] = 2;
+        assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
+        assert_eq!(decode(b"RDB0"), Err(JobError::Magic));
+        assert_eq!(decode(b"ES"), Err(JobError::Short(0)));
+    }
+}

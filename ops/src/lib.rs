@@ -1,0 +1,28 @@
+//! What errsift computes: events, fingerprints, tallies and windows, and the operators one by one.
+//!
+//! ```text
+//!   ingest:  decode ─► fingerprint ─► tally                    (a time is a flight)
+//!   apply:   by_part ─┬► first_seen                            (a time is an epoch)
+//!                     ├► pending
+//!                     └► window_counts
+//! ```
+//!
+//! Each operator is a file, and the file's name is the method's and, in `PascalCase`, the operator's
+//! runtime name. Nothing here opens a socket, reads a clock, starts a thread or waits: time comes
+//! in as an argument or as dataflow time.
+#![warn(missing_docs)]
+
+pub mod by_part;
+pub mod decode;
+pub mod event;
+pub mod fingerprint;
+pub mod first_seen;
+pub mod flight;
+pub mod id;
+pub mod job;
+pub mod known;
+pub mod pending;
+pub mod tally;
+pub mod timestamp;
+pub mod window;
+pub mod window_counts;

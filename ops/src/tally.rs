@@ -1,0 +1,244 @@
+//! What is folded per fingerprint and window.
+
+use differential_dataflow::difference::{IsZero, Semigroup};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use timely::{
+    dataflow::{StreamVec, channels::pact::Pipeline, operators::Operator},
+    order::TotalOrder,
+    progress::Timestamp as Time,
+};
+
+use crate::{
+    event::Event,
+    fingerprint::{Fingerprint, RULE},
+    flight::{Details, Entry},
+    timestamp::Timestamp,
+    window::Window,
+};
+
+/// Count, first seen and last seen of one fingerprint in one window.
+///
+/// A differential `Semigroup`: counts add, the span grows. It is zero only when nothing was
+/// counted, so no tally that holds an event is ever dropped by consolidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tally {
+    /// Number of events.
+    pub count: u64,
+    /// Time of the earliest one.
+    pub first: Timestamp,
+    /// Time of the latest one.
+    pub last: Timestamp,
+}
+
+impl Tally {
+    /// The tally of one event at `at`.
+    pub fn one(at: Timestamp) -> Self {
+        Self { count: 1, first: at, last: at }
+    }
+
+    /// Folds `other` into this.
+    ///
+    /// ```
+    /// use errsift_ops::{tally::Tally, timestamp::Timestamp};
+    /// let (early, late) = (Timestamp::from_millis(1), Timestamp::from_millis(9));
+    /// let mut tally = Tally::one(late);
+    /// tally.fold(&Tally::one(early));
+    /// assert_eq!(tally, Tally { count: 2, first: early, last: late });
+    /// ```
+    pub fn fold(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        self.count += other.count;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+impl IsZero for Tally {
+    fn is_zero(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl Semigroup for Tally {
+    fn plus_equals(&mut self, rhs: &Self) {
+        self.fold(rhs);
+    }
+}
+
+/// All events of one dataflow time, folded, with everybody who waits for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tallied<W> {
+    /// One entry per fingerprint and window.
+    pub entries: Vec<Entry>,
+    /// Those who wait, one per event.
+    pub waiters: Vec<W>,
+    /// When the server received the first event.
+    pub received_min: Timestamp,
+    /// When the server received the last event.
+    pub received_max: Timestamp,
+    /// Events whose time lay in the future and was brought back.
+    pub clamped: u64,
+}
+
+impl<W> Default for Tallied<W> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            waiters: Vec::new(),
+            received_min: Timestamp::MAX,
+            received_max: Timestamp::default(),
+            clamped: 0,
+        }
+    }
+}
+
+/// The tallies that form while their time is open.
+struct Forming<W> {
+    tallied: Tallied<W>,
+    positions: FxHashMap<(Fingerprint, Window), usize>,
+    detailed: FxHashMap<Fingerprint, ()>,
+}
+
+impl<W> Forming<W> {
+    fn new() -> Self {
+        Self {
+            tallied: Tallied::default(),
+            positions: FxHashMap::default(),
+            detailed: FxHashMap::default(),
+        }
+    }
+
+    /// Folds one event in; keeps its words if `wanted` says so and no entry of this fingerprint
+    /// has any yet.
+    fn fold(
+        &mut self,
+        fingerprint: Fingerprint,
+        event: Event,
+        waiter: W,
+        wanted: impl FnOnce(&Fingerprint) -> bool,
+    ) {
+        let tallied = &mut self.tallied;
+        tallied.waiters.push(waiter);
+        tallied.received_min = tallied.received_min.min(event.received);
+        tallied.received_max = tallied.received_max.max(event.received);
+        tallied.clamped += u64::from(event.clamped);
+        let window = Window::of(event.timestamp);
+        let tally = Tally::one(event.timestamp);
+        if let Some(position) = self.positions.get(&(fingerprint, window)) {
+            tallied.entries[*position].tally.fold(&tally);
+            return;
+        }
+        self.positions.insert((fingerprint, window), tallied.entries.len());
+        let first = self.detailed.insert(fingerprint, ()).is_none();
+        let details = (first && wanted(&fingerprint))
+            .then(|| Box::new(Details { rule: RULE, payload: event.into() }));
+        tallied.entries.push(Entry { fingerprint, window, tally, details });
+    }
+}
+
+/// Folds the events of each time into one [`Tallied`].
+pub trait TallyByTime<'scope, T: Time, W> {
+    /// Emits, once the frontier has passed a time, everything that came at it, folded per
+    /// fingerprint and window. `wanted` is asked once per fingerprint and time whether the
+    /// event's words are still needed.
+    ///
+    /// ```
+    /// use errsift_ops::{event::Event, fingerprint::WithFingerprint, tally::TallyByTime};
+    /// use timely::dataflow::operators::{Capture, Input, capture::Extract, vec::Map};
+    ///
+    /// let tallied = timely::execute_directly(|worker| {
+    ///     let (mut input, tallied) = worker.dataflow::<u64, _, _>(|scope| {
+    ///         let (input, events) = scope.new_input();
+    ///         let tallied = events.fingerprint().tally(|_| true).map(|tallied| {
+    ///             let entry = &tallied.entries[0];
+    ///             (tallied.entries.len(), entry.tally.count, entry.details.is_some())
+    ///         });
+    ///         (input, tallied.capture())
+    ///     });
+    ///     let boom = Event { message: "boom".to_owned(), ..Event::default() };
+    ///     input.send((boom.clone(), ()));
+    ///     input.send((boom.clone(), ()));
+    ///     input.advance_to(3);
+    ///     input.send((boom, ()));
+    ///     tallied
+    /// });
+    /// assert_eq!(tallied.extract(), [(0, vec![(1, 2, true)]), (3, vec![(1, 1, true)])]);
+    /// ```
+    fn tally(
+        self,
+        wanted: impl FnMut(&Fingerprint) -> bool + 'static,
+    ) -> StreamVec<'scope, T, Tallied<W>>;
+}
+
+impl<'scope, T: Time + TotalOrder, W: 'static> TallyByTime<'scope, T, W>
+    for StreamVec<'scope, T, (Fingerprint, Event, W)>
+{
+    fn tally(
+        self,
+        mut wanted: impl FnMut(&Fingerprint) -> bool + 'static,
+    ) -> StreamVec<'scope, T, Tallied<W>> {
+        self.unary_frontier(Pipeline, "Tally", |_capability, _info| {
+            // the capability of an open time is held here, with what has come at it
+            let mut open = Vec::new();
+            move |(input, frontier), output| {
+                input.for_each_stamp(|time, events| {
+                    let Some(time) = time.retain_least(output.output_index()) else { return };
+                    if open.iter().all(|(at, _)| *at != time) {
+                        open.push((time.clone(), Forming::new()));
+                    }
+                    let Some((_, forming)) = open.iter_mut().find(|(at, _)| *at == time) else {
+                        return;
+                    };
+                    for (fingerprint, event, waiter) in events.flat_map(|events| events.drain(..)) {
+                        forming.fold(fingerprint, event, waiter, &mut wanted);
+                    }
+                });
+                open.sort_by(|(left, _), (right, _)| left.time().cmp(right.time()));
+                let closed = open.partition_point(|(at, _)| !frontier.less_equal(at.time()));
+                for (time, forming) in open.drain(..closed) {
+                    output.session(&time).give(forming.tallied);
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tallies() -> impl Strategy<Value = Tally> {
+        (0..5u64, 0..100i64, 0..100i64).prop_map(|(count, first, length)| Tally {
+            count,
+            first: Timestamp::from_millis(first),
+            last: Timestamp::from_millis(first + length),
+        })
+    }
+
+    fn sum(left: Tally, right: Tally) -> Tally {
+        let mut sum = left;
+        sum.fold(&right);
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn folding_is_associative_and_commutative(a in tallies(), b in tallies(), c in tallies()) {
+            prop_assert_eq!(sum(sum(a, b), c), sum(a, sum(b, c)));
+            prop_assert_eq!(sum(a, b).count, sum(b, a).count);
+            if a.count > 0 && b.count > 0 {
+                prop_assert_eq!(sum(a, b), sum(b, a));
+            }
+            prop_assert_eq!(sum(a, b).is_zero(), a.count + b.count == 0);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! How operators are connected.
+pub mod ack;
+pub mod ports;

@@ -1,0 +1,211 @@
+//! The journal: the durable list of jobs not yet applied, and the fence in front of it.
+//!
+//! Two handles, so that neither waits for the other: [`Journal`] commits flights, [`Backlog`]
+//! reads, trims and keeps the pending counts.
+
+use bytes::Bytes;
+use errsift_ops::{
+    fingerprint::Fingerprint,
+    id::{Epoch, Nonce, Seq, Term},
+};
+
+/// What stands in front of the journal: who may write, and how far it has come. Only taking the
+/// shard and committing a flight write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// The writer's generation.
+    pub term: Term,
+    /// The writer's random companion to it.
+    pub nonce: Nonce,
+    /// The last executed flight.
+    pub seq: Seq,
+    /// That flight's epoch.
+    pub epoch: Epoch,
+    /// Events in all flights ever executed: the ledger's left side.
+    pub events: u64,
+}
+
+impl Fence {
+    /// Whether `other` was written by the same writer.
+    pub fn same_writer(&self, other: &Self) -> bool {
+        self.term == other.term && self.nonce == other.nonce
+    }
+}
+
+/// Permission to commit one flight: the fence was read, belongs to this writer, and any change to
+/// it from now on makes the commit fail. It is used up by the commit it allows, and made only
+/// from a fence that was read back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Armed(Fence);
+
+impl Armed {
+    /// Checks the fence that an adapter has just read and armed against the one it `expected`.
+    pub fn verify(expected: &Fence, read: Fence) -> Result<Self, CommitFault> {
+        if *expected == read { Ok(Self(read)) } else { Err(CommitFault::Moved { found: read }) }
+    }
+
+    /// The fence as it stands.
+    pub fn fence(&self) -> &Fence {
+        &self.0
+    }
+}
+
+/// One guarded commit.
+#[derive(Debug)]
+pub struct Commit {
+    /// The fence this writer has verified.
+    pub armed: Armed,
+    /// The fence after the commit.
+    pub fence: Fence,
+    /// The encoded job.
+    pub job: Bytes,
+}
+
+/// How a commit ended.
+pub type CommitResult = Result<Armed, CommitFault>;
+
+/// Called exactly once, from any thread, when a commit has ended.
+pub type CommitDone = Box<dyn FnOnce(CommitResult) + Send>;
+
+/// Called exactly once, from any thread, with the fence as read after a reconnect.
+pub type FenceDone = Box<dyn FnOnce(Result<Fence, JournalFault>) + Send>;
+
+/// Why a commit did not end well, by what is certain.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitFault {
+    /// Certainly not executed. Armed again if the fence could be read back at once.
+    #[error("the journal refused the flight: {reason}")]
+    Refused {
+        /// The store's words.
+        reason: String,
+        /// Permission for the next try; `None` if the connection is gone.
+        armed: Option<Armed>,
+    },
+    /// Perhaps executed: the answer was lost.
+    #[error("the journal's answer was lost: {reason}")]
+    Unknown {
+        /// What happened to the connection.
+        reason: String,
+    },
+    /// Executed, but not yet as durable as asked; call [`Journal::confirm`].
+    #[error("the flight is not yet durable: {reason}")]
+    NotDurable {
+        /// What is missing.
+        reason: String,
+        /// Permission for the next flight, once this one is durable.
+        armed: Armed,
+    },
+    /// Certainly not executed, because the fence is not the one expected.
+    #[error("the fence moved: {found:?}")]
+    Moved {
+        /// What the fence says now.
+        found: Fence,
+    },
+}
+
+/// A store that could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal cannot be reached: {reason}")]
+pub struct JournalFault {
+    /// The store's or the network's words.
+    pub reason: String,
+}
+
+impl JournalFault {
+    /// A fault with these words.
+    pub fn new(reason: impl std::fmt::Display) -> Self {
+        Self { reason: reason.to_string() }
+    }
+}
+
+/// The writing end of one shard's journal.
+pub trait Journal: Send + 'static {
+    /// Takes the shard: raises the term by one, sets `nonce`, and arms the connection. `at_least`
+    /// is the furthest point the tables know of: if the journal is behind it (restored from an
+    /// older copy), its list is emptied, because all in it is applied, and seq and epoch go on
+    /// from there, so that no number is used twice.
+    ///
+    /// Blocks. An error leaves the shard as it was or taken; taking it again is always right.
+    fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault>;
+
+    /// Sends one guarded commit and returns at once; `done` hears how it ended. Never re-sends.
+    ///
+    /// One commit is out at a time.
+    fn commit(&mut self, commit: Commit, done: CommitDone);
+
+    /// Waits once more for the durability of what is executed already; `done` as for a commit.
+    fn confirm(&mut self, armed: Armed, done: CommitDone);
+
+    /// Reconnects if need be, arms the fence anew and reads it; returns at once, `done` hears.
+    fn rearm(&mut self, done: FenceDone);
+}
+
+/// How far a store has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Last flight.
+    pub seq: Seq,
+    /// Last epoch.
+    pub epoch: Epoch,
+}
+
+/// A shard that was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Acquired {
+    /// Permission for the first flight; its fence holds the new term.
+    pub armed: Armed,
+    /// The fence before.
+    pub before: Fence,
+}
+
+/// Jobs as they lie in the list, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Number of the list's first job: where it has been trimmed to.
+    pub base: Seq,
+    /// Encoded jobs from the number asked for (or `base`, if that is later) on.
+    pub jobs: Vec<Bytes>,
+}
+
+/// The reading end of one shard's journal, and its pending counts. All methods block.
+pub trait Backlog: Send + 'static {
+    /// Up to `jobs_max` jobs from number `from` on; fewer or none at the list's end.
+    fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault>;
+
+    /// Drops the jobs up to and including `upto` and the pending counts of `epochs`, together.
+    /// Dropping what is gone already does nothing.
+    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault>;
+
+    /// Adds `counts` to the pending counts of `epoch`, if `term` still holds the shard.
+    fn add_pending(
+        &mut self,
+        term: Term,
+        epoch: Epoch,
+        counts: &[(Fingerprint, u64)],
+    ) -> Result<(), JournalFault>;
+
+    /// Forgets the pending counts of `epochs`, before they are counted anew from the jobs.
+    fn reset_pending(&mut self, epochs: &[Epoch]) -> Result<(), JournalFault>;
+
+    /// One fingerprint's pending count in each of `epochs`, 0 where there is none.
+    fn pending(
+        &mut self,
+        fingerprint: &Fingerprint,
+        epochs: &[Epoch],
+    ) -> Result<Vec<u64>, JournalFault>;
+
+    /// The fence, as it stands.
+    fn fence(&mut self) -> Result<Fence, JournalFault>;
+
+    /// Jobs in the list and bytes in them.
+    fn size(&mut self) -> Result<JournalSize, JournalFault>;
+}
+
+/// What lies in the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalSize {
+    /// Jobs.
+    pub jobs: u64,
+    /// Bytes the store gives for them, roughly.
+    pub bytes: u64,
+}

@@ -1,0 +1,8 @@
+//! What the pipeline needs of the outside, as traits.
+//!
+//! Each store has three implementations: a real one (in the process crate), one in memory
+//! ([`crate::memory`]) and a seeded faulty wrapper ([`crate::faulty`]).
+
+pub mod clock;
+pub mod errors;
+pub mod journal;
