@@ -37,7 +37,8 @@ impl<T: Time> ByPart<'_, T> for StreamVec<'_, T, Entry> {
         let route = |entry: &Entry| entry.fingerprint.part().index() as u64;
         self.unary(Exchange::new(route), "ByPart", |_capability, _info| {
             |input, output| {
-                input.for_each_stamp(|time, entries| output.session(&time).give_containers(entries));
+                input
+                    .for_each_stamp(|time, entries| output.session(&time).give_containers(entries));
             }
         })
     }

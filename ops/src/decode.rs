@@ -79,11 +79,21 @@ pub trait Decode<'scope, T: Time, W> {
     /// assert_eq!(events.extract(), [(0, vec![("boom".to_owned(), 7)])]);
     /// assert_eq!(faults.extract(), [(0, vec!["mesage: unknown field".to_owned()])]);
     /// ```
-    fn decode(self) -> (StreamVec<'scope, T, (Event, W)>, StreamVec<'scope, T, (Fault, W)>);
+    fn decode(
+        self,
+    ) -> (
+        StreamVec<'scope, T, (Event, W)>,
+        StreamVec<'scope, T, (Fault, W)>,
+    );
 }
 
 impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, Received<W>> {
-    fn decode(self) -> (StreamVec<'scope, T, (Event, W)>, StreamVec<'scope, T, (Fault, W)>) {
+    fn decode(
+        self,
+    ) -> (
+        StreamVec<'scope, T, (Event, W)>,
+        StreamVec<'scope, T, (Fault, W)>,
+    ) {
         let mut builder = OperatorBuilder::new("Decode".to_owned(), self.scope());
         let mut input = builder.new_input(self, Pipeline);
         builder.set_notify_for(0, FrontierInterest::Never);
@@ -118,8 +128,13 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
 pub fn decode(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
     let field = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let fault = |error| Fault { field: field.borrow_mut().take(), reason: reason(&error) };
-    let mut event = json.deserialize_any(EventVisitor { field: &field }).map_err(fault)?;
+    let fault = |error| Fault {
+        field: field.borrow_mut().take(),
+        reason: reason(&error),
+    };
+    let mut event = json
+        .deserialize_any(EventVisitor { field: &field })
+        .map_err(fault)?;
     json.end().map_err(fault)?;
     let at = event.timestamp.unwrap_or(received);
     let clamped = at > received.plus_millis(FUTURE_MS_MAX);
@@ -242,7 +257,10 @@ fn timestamp(value: &Value) -> Result<Timestamp, String> {
         Value::String(text) => Timestamp::parse_rfc3339(text),
         Value::Number(number) => number.as_f64().and_then(Timestamp::from_number),
         other => {
-            return Err(format!("expected RFC 3339 or epoch time, got {}", kind(other)));
+            return Err(format!(
+                "expected RFC 3339 or epoch time, got {}",
+                kind(other)
+            ));
         }
     };
     read.ok_or_else(|| {
@@ -256,7 +274,10 @@ fn pieces(value: Value) -> Result<Vec<String>, String> {
         return Err(format!("expected a list of strings, got {}", kind(&value)));
     };
     if list.len() > FINGERPRINT_PIECES_MAX {
-        return Err(format!("expected at most {FINGERPRINT_PIECES_MAX} strings, got {}", list.len()));
+        return Err(format!(
+            "expected at most {FINGERPRINT_PIECES_MAX} strings, got {}",
+            list.len()
+        ));
     }
     list.into_iter().map(text).collect()
 }
@@ -298,7 +319,10 @@ impl<'de> Visitor<'de> for TagsVisitor {
         let mut tags: Vec<(String, String)> = Vec::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
             if tags.iter().any(|(known, _)| *known == key) {
-                return Err(A::Error::custom(format!("{} given more than once", shown(&key))));
+                return Err(A::Error::custom(format!(
+                    "{} given more than once",
+                    shown(&key)
+                )));
             }
             let value = text(value)
                 .map_err(|reason| A::Error::custom(format!("{}: {reason}", shown(&key))))?;
@@ -361,8 +385,18 @@ mod tests {
     #[test]
     fn absent_and_null_are_the_same_but_for_the_message() {
         let event = decode(br#"{"message":"","level":null,"tags":null}"#, NOW).unwrap();
-        assert_eq!(event, Event { timestamp: NOW, received: NOW, ..Event::default() });
-        assert_eq!(fault(r#"{"message":null}"#), "message: expected a string, got null");
+        assert_eq!(
+            event,
+            Event {
+                timestamp: NOW,
+                received: NOW,
+                ..Event::default()
+            }
+        );
+        assert_eq!(
+            fault(r#"{"message":null}"#),
+            "message: expected a string, got null"
+        );
         assert_eq!(fault("{}"), "message: required");
     }
 
@@ -381,31 +415,75 @@ mod tests {
     #[test]
     fn faults_name_the_field() {
         for (body, expected) in [
-            (r#"{"message":1}"#, "message: expected a string, got a number"),
-            (r#"{"message":["m"]}"#, "message: expected a string, got a list"),
-            (r#"{"message":"m","level":{}}"#, "level: expected a string, got an object"),
-            (r#"{"message":"m","message":"m"}"#, "message: given more than once"),
-            (r#"{"message":"m","a":1,"b\n":[[[1]]]}"#, "a, b\\n: unknown field"),
-            (r#"{"message":"m","tags":{"a":"1","a":"2"}}"#, "tags: a given more than once"),
-            (r#"{"message":"m","tags":{"a":1}}"#, "tags: a: expected a string, got a number"),
-            (r#"{"message":"m","tags":[]}"#, "tags: invalid type: sequence, expected an object of strings"),
-            (r#"{"message":"m","fingerprint":"x"}"#, "fingerprint: expected a list of strings, got a string"),
-            (r#"{"message":"m","eventId":"x"}"#, "eventId: expected a UUID or 32 hex digits"),
-            (r#"{"message":"m","timestamp":true}"#, "timestamp: expected RFC 3339 or epoch time, got a boolean"),
+            (
+                r#"{"message":1}"#,
+                "message: expected a string, got a number",
+            ),
+            (
+                r#"{"message":["m"]}"#,
+                "message: expected a string, got a list",
+            ),
+            (
+                r#"{"message":"m","level":{}}"#,
+                "level: expected a string, got an object",
+            ),
+            (
+                r#"{"message":"m","message":"m"}"#,
+                "message: given more than once",
+            ),
+            (
+                r#"{"message":"m","a":1,"b\n":[[[1]]]}"#,
+                "a, b\\n: unknown field",
+            ),
+            (
+                r#"{"message":"m","tags":{"a":"1","a":"2"}}"#,
+                "tags: a given more than once",
+            ),
+            (
+                r#"{"message":"m","tags":{"a":1}}"#,
+                "tags: a: expected a string, got a number",
+            ),
+            (
+                r#"{"message":"m","tags":[]}"#,
+                "tags: invalid type: sequence, expected an object of strings",
+            ),
+            (
+                r#"{"message":"m","fingerprint":"x"}"#,
+                "fingerprint: expected a list of strings, got a string",
+            ),
+            (
+                r#"{"message":"m","eventId":"x"}"#,
+                "eventId: expected a UUID or 32 hex digits",
+            ),
+            (
+                r#"{"message":"m","timestamp":true}"#,
+                "timestamp: expected RFC 3339 or epoch time, got a boolean",
+            ),
             ("[]", "invalid type: sequence, expected a JSON object"),
         ] {
             assert_eq!(fault(body), expected, "{body}");
         }
-        assert!(fault(r#"{"message":"m","timestamp":"soon"}"#).starts_with("timestamp: expected RFC"));
+        assert!(
+            fault(r#"{"message":"m","timestamp":"soon"}"#).starts_with("timestamp: expected RFC")
+        );
         assert!(fault(r#"{"message":"m","timestamp":-1}"#).starts_with("timestamp: expected RFC"));
     }
 
     #[test]
     fn what_is_not_json_is_a_fault() {
         for body in [
-            "", " ", "{", r#"{"message":"m"}x"#, r#"{"message":"m"}{}"#, r#"{"message":"\ud800"}"#,
-            r#"{"message":"\udc00\ud800"}"#, "{\"message\":\"\u{1}\"}", r#"{'message':'m'}"#,
-            r#"{"message":"m",}"#, "null", "\u{feff}{}",
+            "",
+            " ",
+            "{",
+            r#"{"message":"m"}x"#,
+            r#"{"message":"m"}{}"#,
+            r#"{"message":"\ud800"}"#,
+            r#"{"message":"\udc00\ud800"}"#,
+            "{\"message\":\"\u{1}\"}",
+            r#"{'message':'m'}"#,
+            r#"{"message":"m",}"#,
+            "null",
+            "\u{feff}{}",
         ] {
             assert!(decode(body.as_bytes(), NOW).is_err(), "{body}");
         }
@@ -419,7 +497,10 @@ mod tests {
         assert!(decode(deep.as_bytes(), NOW).is_err());
         for name in ["message", "tags", "unknown", "fingerprint"] {
             assert!(decode(format!("{{\"{name}\":{deep}").as_bytes(), NOW).is_err());
-            let closed = format!("{{\"message\":\"m\",\"{name}\":{deep}{}}}", "]".repeat(100_000));
+            let closed = format!(
+                "{{\"message\":\"m\",\"{name}\":{deep}{}}}",
+                "]".repeat(100_000)
+            );
             assert!(decode(closed.as_bytes(), NOW).is_err());
         }
     }

@@ -3,8 +3,12 @@
 use std::num::NonZeroUsize;
 
 use timely::{
-    dataflow::{StreamVec, channels::pact::Pipeline, operators::Operator},
-    progress::Timestamp as Time,
+    dataflow::{
+        StreamVec,
+        channels::pact::Pipeline,
+        operators::generic::{OutputBuilder, builder_rc::OperatorBuilder},
+    },
+    progress::{Timestamp as Time, operate::FrontierInterest},
 };
 
 use crate::{
@@ -13,10 +17,11 @@ use crate::{
     known::Known,
 };
 
-/// Picks the words of errors that this worker has not passed on yet.
+/// Takes the words out of entries and picks those that this worker has not passed on yet.
 pub trait FirstSeen<'scope, T: Time> {
-    /// Emits the details of each fingerprint the first time they come by, at the time they came
-    /// with; remembers the last `fingerprints_max` and may repeat one that it has forgotten.
+    /// Splits off the details of each fingerprint the first time they come by; the entries go on
+    /// without them. Both keep their time. The operator remembers the last `fingerprints_max` and
+    /// may repeat one that it has forgotten.
     ///
     /// ```
     /// use errsift_ops::{event::Event, fingerprint::Fingerprint, first_seen::FirstSeen};
@@ -31,37 +36,63 @@ pub trait FirstSeen<'scope, T: Time> {
     ///     let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
     ///     Entry { fingerprint, window: Window::of(at), tally: Tally::one(at), details }
     /// };
-    /// let first = timely::example(move |scope| {
-    ///     [entry("a", 0), entry("a", 40), entry("b", 40)]
+    /// let (first, entries) = timely::example(move |scope| {
+    ///     let (first, entries) = [entry("a", 0), entry("a", 40), entry("b", 40)]
     ///         .to_stream(scope)
-    ///         .first_seen(10.try_into().expect("not zero"))
-    ///         .map(|(_, details)| details.payload.message)
-    ///         .capture()
+    ///         .first_seen(10.try_into().expect("not zero"));
+    ///     let first = first.map(|(_, details)| details.payload.message);
+    ///     let entries = entries.map(|entry| (entry.window.start().seconds(), entry.details));
+    ///     (first.capture(), entries.capture())
     /// });
     /// assert_eq!(first.extract(), [(0, vec!["a".to_owned(), "b".to_owned()])]);
+    /// assert_eq!(entries.extract(), [(0, vec![(0, None), (30, None), (30, None)])]);
     /// ```
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
-    ) -> StreamVec<'scope, T, (Fingerprint, Box<Details>)>;
+    ) -> (
+        StreamVec<'scope, T, (Fingerprint, Box<Details>)>,
+        StreamVec<'scope, T, Entry>,
+    );
 }
 
 impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
-    ) -> StreamVec<'scope, T, (Fingerprint, Box<Details>)> {
-        self.unary(Pipeline, "FirstSeen", move |_capability, _info| {
-            let mut passed_on = Known::new(fingerprints_max);
-            move |input, output| {
-                input.for_each_stamp(|time, entries| {
-                    let first = entries
-                        .flat_map(|entries| entries.drain(..))
-                        .filter_map(|entry| Some((entry.fingerprint, entry.details?)))
-                        .filter(|(fingerprint, _)| passed_on.insert(*fingerprint));
-                    output.session(&time).give_iterator(first);
+    ) -> (
+        StreamVec<'scope, T, (Fingerprint, Box<Details>)>,
+        StreamVec<'scope, T, Entry>,
+    ) {
+        let mut builder = OperatorBuilder::new("FirstSeen".to_owned(), self.scope());
+        let mut input = builder.new_input(self, Pipeline);
+        builder.set_notify_for(0, FrontierInterest::Never);
+        let (first, first_stream) = builder.new_output();
+        let (rest, rest_stream) = builder.new_output();
+        let mut first = OutputBuilder::from(first);
+        let mut rest = OutputBuilder::from(rest);
+        let mut passed_on = Known::new(fingerprints_max);
+        builder.build(move |_capabilities| {
+            move |_frontiers| {
+                let mut first = first.activate();
+                let mut rest = rest.activate();
+                input.for_each_stamp(|time, batches| {
+                    let mut first = first.session(&time);
+                    let mut rest = rest.session(&time);
+                    for entries in batches {
+                        for entry in entries.iter_mut() {
+                            let Some(details) = entry.details.take() else {
+                                continue;
+                            };
+                            if passed_on.insert(entry.fingerprint) {
+                                first.give((entry.fingerprint, details));
+                            }
+                        }
+                        rest.give_container(entries);
+                    }
                 });
             }
-        })
+        });
+        (first_stream, rest_stream)
     }
 }

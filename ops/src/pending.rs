@@ -5,6 +5,7 @@ use timely::{
     dataflow::{StreamVec, channels::pact::Pipeline, operators::Operator},
     order::TotalOrder,
     progress::Timestamp as Time,
+    scheduling::Activator,
 };
 
 use crate::{fingerprint::Fingerprint, flight::Entry};
@@ -13,6 +14,7 @@ use crate::{fingerprint::Fingerprint, flight::Entry};
 pub trait Pending<'scope, T: Time> {
     /// Emits, whenever `due` says so and when its time ends, how much each fingerprint's count at
     /// each time has grown since it was last emitted. The increments of a time sum to its counts.
+    /// The activator has the operator ask `due`.
     ///
     /// ```
     /// use errsift_ops::{event::Event, fingerprint::Fingerprint, flight::Entry, pending::Pending};
@@ -28,6 +30,7 @@ pub trait Pending<'scope, T: Time> {
     ///         })
     ///         .to_stream(scope)
     ///         .pending(|| false)
+    ///         .0
     ///         .map(|(_, grown)| grown)
     ///         .capture()
     /// });
@@ -36,20 +39,25 @@ pub trait Pending<'scope, T: Time> {
     fn pending(
         self,
         due: impl FnMut() -> bool + 'static,
-    ) -> StreamVec<'scope, T, (Fingerprint, u64)>;
+    ) -> (StreamVec<'scope, T, (Fingerprint, u64)>, Activator);
 }
 
 impl<'scope, T: Time + TotalOrder> Pending<'scope, T> for StreamVec<'scope, T, Entry> {
     fn pending(
         self,
         mut due: impl FnMut() -> bool + 'static,
-    ) -> StreamVec<'scope, T, (Fingerprint, u64)> {
-        self.unary_frontier(Pipeline, "Pending", |_capability, _info| {
+    ) -> (StreamVec<'scope, T, (Fingerprint, u64)>, Activator) {
+        let scope = self.scope();
+        let mut activator = None;
+        let stream = self.unary_frontier(Pipeline, "Pending", |_capability, info| {
+            activator = Some(scope.activator_for(info.address));
             // few times are open at once: a list is enough
             let mut grown: Vec<(_, FxHashMap<Fingerprint, u64>)> = Vec::new();
             move |(input, frontier), output| {
                 input.for_each_stamp(|time, entries| {
-                    let Some(time) = time.retain_least(output.output_index()) else { return };
+                    let Some(time) = time.retain_least(output.output_index()) else {
+                        return;
+                    };
                     if grown.iter().all(|(at, _)| *at != time) {
                         grown.push((time.clone(), FxHashMap::default()));
                     }
@@ -69,6 +77,7 @@ impl<'scope, T: Time + TotalOrder> Pending<'scope, T> for StreamVec<'scope, T, E
                     !(due || ended)
                 });
             }
-        })
+        });
+        (stream, activator.expect("the constructor above has run"))
     }
 }

@@ -34,7 +34,11 @@ pub struct Tally {
 impl Tally {
     /// The tally of one event at `at`.
     pub fn one(at: Timestamp) -> Self {
-        Self { count: 1, first: at, last: at }
+        Self {
+            count: 1,
+            first: at,
+            last: at,
+        }
     }
 
     /// Folds `other` into this.
@@ -135,11 +139,21 @@ impl<W> Forming<W> {
             tallied.entries[*position].tally.fold(&tally);
             return;
         }
-        self.positions.insert((fingerprint, window), tallied.entries.len());
+        self.positions
+            .insert((fingerprint, window), tallied.entries.len());
         let first = self.detailed.insert(fingerprint, ()).is_none();
-        let details = (first && wanted(&fingerprint))
-            .then(|| Box::new(Details { rule: RULE, payload: event.into() }));
-        tallied.entries.push(Entry { fingerprint, window, tally, details });
+        let details = (first && wanted(&fingerprint)).then(|| {
+            Box::new(Details {
+                rule: RULE,
+                payload: event.into(),
+            })
+        });
+        tallied.entries.push(Entry {
+            fingerprint,
+            window,
+            tally,
+            details,
+        });
     }
 }
 
@@ -189,7 +203,9 @@ impl<'scope, T: Time + TotalOrder, W: 'static> TallyByTime<'scope, T, W>
             let mut open = Vec::new();
             move |(input, frontier), output| {
                 input.for_each_stamp(|time, events| {
-                    let Some(time) = time.retain_least(output.output_index()) else { return };
+                    let Some(time) = time.retain_least(output.output_index()) else {
+                        return;
+                    };
                     if open.iter().all(|(at, _)| *at != time) {
                         open.push((time.clone(), Forming::new()));
                     }

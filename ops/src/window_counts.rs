@@ -61,19 +61,28 @@ pub trait WindowCounts<'scope, T: Time> {
     fn window_counts(self) -> StreamVec<'scope, T, WindowCount<T>>;
 }
 
-impl<'scope, T: Time + TotalOrder + Lattice> WindowCounts<'scope, T> for StreamVec<'scope, T, Entry> {
+impl<'scope, T: Time + TotalOrder + Lattice> WindowCounts<'scope, T>
+    for StreamVec<'scope, T, Entry>
+{
     fn window_counts(self) -> StreamVec<'scope, T, WindowCount<T>> {
-        let updates: StreamVec<'scope, T, ((Key, ()), T, Tally)> = self.unary(Pipeline, "WindowUpdates", |_capability, _info| {
-            |input, output| {
-                input.for_each_stamp(|time, entries| {
-                    let Some(at) = time.least().cloned() else { return };
-                    let updates = entries
-                        .flat_map(|entries| entries.drain(..))
-                        .map(|entry| (((entry.fingerprint, entry.window), ()), at.clone(), entry.tally));
-                    output.session(&time).give_iterator(updates);
-                });
-            }
-        });
+        let updates: StreamVec<'scope, T, ((Key, ()), T, Tally)> =
+            self.unary(Pipeline, "WindowUpdates", |_capability, _info| {
+                |input, output| {
+                    input.for_each_stamp(|time, entries| {
+                        let Some(at) = time.least().cloned() else {
+                            return;
+                        };
+                        let updates = entries.flat_map(|entries| entries.drain(..)).map(|entry| {
+                            (
+                                ((entry.fingerprint, entry.window), ()),
+                                at.clone(),
+                                entry.tally,
+                            )
+                        });
+                        output.session(&time).give_iterator(updates);
+                    });
+                }
+            });
         arrange_core::<_, _, KeyBatcher<Key, T, Tally>, KeySpine<Key, T, Tally>>(
             updates,
             Pipeline,

@@ -41,7 +41,11 @@ pub struct Armed(Fence);
 impl Armed {
     /// Checks the fence that an adapter has just read and armed against the one it `expected`.
     pub fn verify(expected: &Fence, read: Fence) -> Result<Self, CommitFault> {
-        if *expected == read { Ok(Self(read)) } else { Err(CommitFault::Moved { found: read }) }
+        if *expected == read {
+            Ok(Self(read))
+        } else {
+            Err(CommitFault::Moved { found: read })
+        }
     }
 
     /// The fence as it stands.
@@ -114,16 +118,18 @@ pub struct JournalFault {
 impl JournalFault {
     /// A fault with these words.
     pub fn new(reason: impl std::fmt::Display) -> Self {
-        Self { reason: reason.to_string() }
+        Self {
+            reason: reason.to_string(),
+        }
     }
 }
 
 /// The writing end of one shard's journal.
 pub trait Journal: Send + 'static {
-    /// Takes the shard: raises the term by one, sets `nonce`, and arms the connection. `at_least`
-    /// is the furthest point the tables know of: if the journal is behind it (restored from an
-    /// older copy), its list is emptied, because all in it is applied, and seq and epoch go on
-    /// from there, so that no number is used twice.
+    /// Takes the shard: sets `nonce` and a term one above the journal's and `at_least`'s, and arms
+    /// the connection. `at_least` is the furthest point the tables know of: if the journal's seq
+    /// is behind it (restored from an older copy), its list is emptied, because all in it is
+    /// applied, and seq and epoch go on from there, so that no number is used twice.
     ///
     /// Blocks. An error leaves the shard as it was or taken; taking it again is always right.
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault>;
@@ -136,13 +142,16 @@ pub trait Journal: Send + 'static {
     /// Waits once more for the durability of what is executed already; `done` as for a commit.
     fn confirm(&mut self, armed: Armed, done: CommitDone);
 
-    /// Reconnects if need be, arms the fence anew and reads it; returns at once, `done` hears.
+    /// Reconnects if need be, arms the fence anew, reads it, and makes sure that what it says is
+    /// durable at the configured level; returns at once, `done` hears.
     fn rearm(&mut self, done: FenceDone);
 }
 
 /// How far a store has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// Last writer's generation.
+    pub term: Term,
     /// Last flight.
     pub seq: Seq,
     /// Last epoch.

@@ -1,0 +1,311 @@
+//! The thread that moves guards and adds counts: each part's epochs once and in order.
+
+use std::{ops::Range as Span, sync::Arc};
+
+use crossbeam_channel::Sender;
+use errsift_ops::id::{Epoch, Part};
+
+use crate::{
+    apply::{
+        apply_counts::{CountsChannel, EpochCounts},
+        retry::Retry,
+        store_details::report,
+    },
+    counters::Counters,
+    ports::errors::{
+        Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
+    },
+    settings::APPLY_ROWS,
+    stop::Stop,
+};
+
+/// Writes the counts of the parts that belong to one worker.
+pub(crate) struct CountsWriter {
+    pub(crate) channel: CountsChannel,
+    pub(crate) errors: Box<dyn ErrorsWriter>,
+    pub(crate) claim: Claim,
+    /// This worker's parts.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) stops: Sender<Stop>,
+}
+
+/// One transaction to come.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    after: Epoch,
+    parts: Vec<PartStep>,
+    rows: Span<usize>,
+}
+
+impl CountsWriter {
+    /// Applies epoch after epoch until the worker is gone or this process must stop.
+    pub(crate) fn run(mut self) {
+        let mut guards = None;
+        while let Ok(counts) = self.channel.epochs.recv() {
+            if let Err(stop) = self.apply(&mut guards, &counts) {
+                // whoever listens ends the process
+                let _ = self.stops.send(stop);
+                return;
+            }
+            self.counters.epochs.add(1);
+            // the worker is gone only when the process ends
+            let _ = self.channel.applied.send(counts.epoch);
+            let _ = counts.activator.activate();
+        }
+    }
+
+    /// Brings every part to the epoch; tries for ever, and reads the guards whenever it is not
+    /// certain where they stand.
+    fn apply(&mut self, guards: &mut Option<Guards>, counts: &EpochCounts) -> Result<(), Stop> {
+        let mut retry = Retry::default();
+        let mut known: Option<Guards> = *guards;
+        loop {
+            let (fault, reread) = match self.attempt(guards, &mut known, counts)? {
+                Ok(()) => {
+                    self.counters.errors_up.set(1);
+                    return Ok(());
+                }
+                Err(fault) => {
+                    let reread = !matches!(fault, ErrorsFault::Transient(_));
+                    (fault, reread)
+                }
+            };
+            if reread {
+                *guards = None;
+            }
+            self.counters.errors_retries.add(1);
+            self.counters.errors_up.set(0);
+            if retry.worth_a_line() {
+                report(&fault, retry.failures());
+            }
+            retry.pause();
+        }
+    }
+
+    /// One pass over what is left to do. The outer error ends the process.
+    fn attempt(
+        &mut self,
+        guards: &mut Option<Guards>,
+        known: &mut Option<Guards>,
+        counts: &EpochCounts,
+    ) -> Result<Result<(), ErrorsFault>, Stop> {
+        let stand = match guards {
+            Some(stand) => stand,
+            None => match self.errors.take_guards(&self.claim) {
+                Ok(taken) => {
+                    check(&self.claim, &self.parts, &taken, known.as_ref())?;
+                    self.counters
+                        .counted
+                        .set(taken.iter().map(|guard| guard.events).sum());
+                    guards.insert(taken)
+                }
+                Err(fault) => return Ok(Err(fault)),
+            },
+        };
+        for step in plan(&self.parts, stand, counts.epoch, &counts.rows) {
+            let range = Range {
+                after: step.after,
+                upto: counts.epoch,
+                seq: counts.seq,
+                parts: &step.parts,
+                rows: &counts.rows[step.rows],
+            };
+            match self.errors.apply(&self.claim, &range) {
+                Ok(Applied::Done) => {}
+                Ok(Applied::GuardMoved) => {
+                    return Ok(Err(ErrorsFault::Unknown(
+                        "a guard row has moved".to_owned(),
+                    )));
+                }
+                Err(fault) => return Ok(Err(fault)),
+            }
+            for PartStep { part, events } in &step.parts {
+                let guard = &mut stand[part.index()];
+                *guard = Guard {
+                    epoch: counts.epoch,
+                    seq: counts.seq,
+                    events: guard.events + events,
+                    ..*guard
+                };
+                self.counters.counted.add(*events);
+            }
+            self.counters.count_rows.add(range.rows.len() as u64);
+            *known = Some(*stand);
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Whether the guards are this writer's and none is behind where it was seen before.
+fn check(
+    claim: &Claim,
+    parts: &[Part],
+    taken: &Guards,
+    known: Option<&Guards>,
+) -> Result<(), Stop> {
+    for part in parts {
+        let guard = &taken[part.index()];
+        if (guard.term, guard.nonce) != (claim.term, claim.nonce) {
+            return Err(Stop::Fenced(format!(
+                "guard row of part {part} holds term {}, ours is {}",
+                guard.term, claim.term
+            )));
+        }
+        let expected = known.map_or(Epoch::default(), |known| known[part.index()].epoch);
+        if guard.epoch < expected {
+            return Err(Stop::ErrorsRegressed {
+                part: *part,
+                expected,
+                found: guard.epoch,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Groups the parts that are not at `upto` yet into transactions: neighbours that stand at the
+/// same epoch go together until they have [`APPLY_ROWS`] rows. `rows` are sorted, so each part's
+/// are one span and those of other workers' parts do not occur.
+fn plan(parts: &[Part], guards: &Guards, upto: Epoch, rows: &[CountRow]) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut at = 0;
+    for part in parts {
+        let length = rows[at..].partition_point(|row| row.fingerprint.part() <= *part);
+        let span = at..at + length;
+        at = span.end;
+        let after = guards[part.index()].epoch;
+        if after >= upto {
+            continue;
+        }
+        let events = rows[span.clone()].iter().map(|row| row.tally.count).sum();
+        let step = PartStep {
+            part: *part,
+            events,
+        };
+        match steps.last_mut() {
+            Some(last)
+                if last.after == after
+                    && last.rows.end == span.start
+                    && last.rows.len() < APPLY_ROWS =>
+            {
+                last.parts.push(step);
+                last.rows.end = span.end;
+            }
+            _ => steps.push(Step {
+                after,
+                parts: vec![step],
+                rows: span,
+            }),
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use errsift_ops::{
+        fingerprint::Fingerprint,
+        id::{Nonce, Shard, Term},
+        tally::Tally,
+        timestamp::Timestamp,
+        window::Window,
+    };
+
+    use super::*;
+
+    fn row(first_byte: u8) -> CountRow {
+        let at = Timestamp::from_millis(0);
+        CountRow {
+            fingerprint: Fingerprint([first_byte; 32]),
+            window: Window::of(at),
+            tally: Tally {
+                count: 2,
+                first: at,
+                last: at,
+            },
+        }
+    }
+
+    #[test]
+    fn parts_at_the_same_epoch_share_a_transaction() {
+        let parts: Vec<_> = Part::all().take(4).collect();
+        let mut guards = [Guard::default(); Part::COUNT];
+        let rows = [row(0), row(1), row(9)];
+        let step = |part: usize, events| PartStep {
+            part: parts[part],
+            events,
+        };
+        assert_eq!(
+            plan(&parts, &guards, Epoch(5), &rows),
+            [Step {
+                after: Epoch(0),
+                parts: vec![step(0, 4), step(1, 0), step(2, 2), step(3, 0)],
+                rows: 0..3
+            }]
+        );
+        // part 0 has epoch 5 already; part 2 stands elsewhere than its neighbours
+        guards[0].epoch = Epoch(5);
+        guards[2].epoch = Epoch(3);
+        assert_eq!(
+            plan(&parts, &guards, Epoch(5), &rows),
+            [
+                Step {
+                    after: Epoch(0),
+                    parts: vec![step(1, 0)],
+                    rows: 2..2
+                },
+                Step {
+                    after: Epoch(3),
+                    parts: vec![step(2, 2)],
+                    rows: 2..3
+                },
+                Step {
+                    after: Epoch(0),
+                    parts: vec![step(3, 0)],
+                    rows: 3..3
+                },
+            ]
+        );
+        guards.fill(Guard {
+            epoch: Epoch(6),
+            ..Guard::default()
+        });
+        assert_eq!(plan(&parts, &guards, Epoch(5), &rows), []);
+    }
+
+    #[test]
+    fn another_writers_guards_stop_the_process() {
+        let claim = Claim {
+            shard: Shard(0),
+            term: Term(2),
+            nonce: Nonce(7),
+        };
+        let ours = Guard {
+            term: Term(2),
+            nonce: Nonce(7),
+            epoch: Epoch(4),
+            ..Guard::default()
+        };
+        let parts: Vec<_> = Part::all().collect();
+        let mut guards = [ours; Part::COUNT];
+        assert!(check(&claim, &parts, &guards, None).is_ok());
+        guards[9].nonce = Nonce(8);
+        assert!(matches!(
+            check(&claim, &parts, &guards, None),
+            Err(Stop::Fenced(_))
+        ));
+        guards[9] = Guard {
+            epoch: Epoch(3),
+            ..ours
+        };
+        let known = [ours; Part::COUNT];
+        assert!(matches!(
+            check(&claim, &parts, &guards, Some(&known)),
+            Err(Stop::ErrorsRegressed {
+                found: Epoch(3),
+                ..
+            })
+        ));
+    }
+}

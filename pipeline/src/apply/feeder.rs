@@ -1,0 +1,184 @@
+//! Which flight apply gets next, from memory or from the journal.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crossbeam_channel::{Receiver, Sender};
+use errsift_ops::{
+    flight::{Entry, Flight},
+    id::{Epoch, Seq, Shard},
+    job::{self, Job},
+};
+
+use crate::{
+    apply::keeper::Keep,
+    epochs::OpenEpochs,
+    feed::{Executed, Feed},
+    ports::journal::Page,
+    settings::APPLY_BACKLOG_BYTES_MAX,
+    stop::Stop,
+};
+
+/// What the worker is to do with the dataflow's input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Feeding {
+    /// Send these at this epoch; earlier epochs are over.
+    Entries(Epoch, Vec<Entry>),
+    /// Epochs before this one are over.
+    Advance(Epoch),
+    /// Nothing follows.
+    End,
+    /// Nothing to do now.
+    Wait,
+}
+
+/// Puts flights in order: the next number comes from the channel if it is there, else from the
+/// journal. After a restart the channel is empty and everything comes from the journal; when
+/// apply has lagged, what did not fit into memory does.
+pub(crate) struct Feeder {
+    shard: Shard,
+    feed: Arc<Feed>,
+    live: Receiver<Executed>,
+    pages: Receiver<Page>,
+    keeper: Sender<Keep>,
+    epochs: Arc<OpenEpochs>,
+    next: Seq,
+    held: Option<Executed>,
+    paged: std::collections::VecDeque<(usize, Flight)>,
+    paging: bool,
+    /// Epochs up to here were journaled by an earlier process.
+    recovered: Epoch,
+    reset: Epoch,
+    epoch: Epoch,
+    /// Bytes of jobs in the dataflow, by epoch.
+    fed: BTreeMap<Epoch, usize>,
+}
+
+impl Feeder {
+    /// A feeder that starts at the journal's first job; epochs up to `recovered` were written by
+    /// an earlier process, and what was pending in them is counted anew.
+    pub(crate) fn new(
+        shard: Shard,
+        (feed, live): (Arc<Feed>, Receiver<Executed>),
+        (keeper, pages): (Sender<Keep>, Receiver<Page>),
+        epochs: Arc<OpenEpochs>,
+        recovered: Epoch,
+    ) -> Self {
+        Self {
+            shard,
+            feed,
+            live,
+            pages,
+            keeper,
+            epochs,
+            next: Seq(1),
+            held: None,
+            paged: std::collections::VecDeque::new(),
+            paging: false,
+            recovered,
+            reset: Epoch::default(),
+            epoch: Epoch::default(),
+            fed: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that all epochs before `frontier` are applied (`None`: all).
+    pub(crate) fn applied(&mut self, frontier: Option<Epoch>) {
+        self.fed
+            .retain(|epoch, _| frontier.is_some_and(|frontier| *epoch >= frontier));
+    }
+
+    /// The next thing to do. To be called until it says [`Feeding::Wait`] or [`Feeding::End`].
+    pub(crate) fn turn(&mut self) -> Result<Feeding, Stop> {
+        if let Ok(page) = self.pages.try_recv() {
+            self.unpack(&page)?;
+        }
+        // read before the channel: what is executed by now is in the channel, or never will be
+        let horizon = self.feed.horizon();
+        if self.next <= horizon.executed {
+            let full = self.fed.values().sum::<usize>() >= APPLY_BACKLOG_BYTES_MAX;
+            if full && self.fed.len() > 1 {
+                return Ok(Feeding::Wait);
+            }
+            return Ok(self.next_flight());
+        }
+        if let Some((epoch, _)) = horizon
+            .closed
+            .filter(|(epoch, seq)| *epoch >= self.epoch && *seq < self.next)
+        {
+            self.epoch = Epoch(epoch.0 + 1);
+            return Ok(Feeding::Advance(self.epoch));
+        }
+        Ok(if horizon.ended {
+            Feeding::End
+        } else {
+            Feeding::Wait
+        })
+    }
+
+    fn next_flight(&mut self) -> Feeding {
+        let recovering = self.paged.front().map(|(_, flight)| flight.epoch);
+        if let Some(epoch) =
+            recovering.filter(|epoch| *epoch <= self.recovered && *epoch > self.reset)
+        {
+            if self.keeper.try_send(Keep::ResetPending(epoch)).is_err() {
+                return Feeding::Wait;
+            }
+            self.reset = epoch;
+        }
+        if let Some((job_bytes, flight)) = self.paged.pop_front() {
+            return self.give(flight, job_bytes);
+        }
+        loop {
+            let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) else {
+                break;
+            };
+            if executed.seq > self.next {
+                self.held = Some(executed);
+                break;
+            }
+            self.feed.taken(&executed);
+            if executed.seq == self.next
+                && let Some(flight) = executed.flight
+            {
+                return self.give(flight, executed.job_bytes);
+            }
+        }
+        if !self.paging && self.keeper.try_send(Keep::Page(self.next)).is_ok() {
+            self.paging = true;
+        }
+        Feeding::Wait
+    }
+
+    fn give(&mut self, flight: Flight, job_bytes: usize) -> Feeding {
+        self.next = flight.seq.next();
+        self.epoch = self.epoch.max(flight.epoch);
+        self.epochs.note(flight.epoch, flight.seq);
+        *self.fed.entry(flight.epoch).or_default() += job_bytes;
+        Feeding::Entries(flight.epoch, flight.entries)
+    }
+
+    /// Checks a page: each job readable, of this shard, and the list without a gap.
+    fn unpack(&mut self, page: &Page) -> Result<(), Stop> {
+        self.paging = false;
+        if page.base > self.next {
+            // trimmed by an earlier process: applied
+            self.next = page.base;
+        }
+        let mut expected = self.next;
+        for bytes in &page.jobs {
+            let Job { shard, flight, .. } = job::decode(bytes).map_err(|error| Stop::Poison {
+                seq: expected,
+                error,
+            })?;
+            if flight.seq != expected || shard != self.shard {
+                return Err(Stop::Gap {
+                    expected,
+                    found: flight.seq,
+                });
+            }
+            expected = expected.next();
+            self.paged.push_back((bytes.len(), flight));
+        }
+        Ok(())
+    }
+}

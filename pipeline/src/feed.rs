@@ -1,0 +1,127 @@
+//! The way from ingest to apply: executed flights, and how far things have come.
+//!
+//! A flight handed over here is a short-cut. What counts is that it lies in the journal: when
+//! apply lags, the short-cut is dropped and apply reads the flight from the journal instead, as
+//! it does after a restart.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use errsift_ops::{
+    flight::Flight,
+    id::{Epoch, Seq},
+};
+
+use crate::{
+    counters::Counters,
+    ports::journal::Fence,
+    settings::{APPLY_BACKLOG_BYTES_MAX, FEED_FLIGHTS_MAX},
+    wake::Wake,
+};
+
+/// An executed flight on its way to apply.
+#[derive(Debug)]
+pub(crate) struct Executed {
+    pub(crate) seq: Seq,
+    /// What is in it; `None` if only the journal has it.
+    pub(crate) flight: Option<Flight>,
+    /// Size of its job: what it takes in memory, roughly.
+    pub(crate) job_bytes: usize,
+}
+
+/// How far ingest has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Horizon {
+    /// The last executed flight.
+    pub(crate) executed: Seq,
+    /// The last closed epoch and its last flight.
+    pub(crate) closed: Option<(Epoch, Seq)>,
+    /// Whether no flight will follow.
+    pub(crate) ended: bool,
+}
+
+/// Shared by ingest, which writes it, and apply's first worker, which reads it.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    flights: Sender<Executed>,
+    bytes: AtomicUsize,
+    horizon: Mutex<Horizon>,
+    wake: Arc<Wake>,
+    counters: Arc<Counters>,
+}
+
+impl Feed {
+    /// A feed on which flights up to the fence's were executed, and their epochs closed, earlier.
+    pub(crate) fn new(
+        fence: Fence,
+        wake: Arc<Wake>,
+        counters: Arc<Counters>,
+    ) -> (Arc<Self>, Receiver<Executed>) {
+        let (flights, receiver) = bounded(FEED_FLIGHTS_MAX);
+        let closed = Some((fence.epoch, fence.seq));
+        let horizon = Mutex::new(Horizon {
+            executed: fence.seq,
+            closed,
+            ended: false,
+        });
+        let feed = Self {
+            flights,
+            bytes: AtomicUsize::new(0),
+            horizon,
+            wake,
+            counters,
+        };
+        (Arc::new(feed), receiver)
+    }
+
+    /// Hands an executed flight over, or drops it if apply is too far behind.
+    pub(crate) fn hand_over(&self, executed: Executed) {
+        let (seq, job_bytes) = (executed.seq, executed.job_bytes);
+        let room = self.bytes.load(Ordering::Relaxed) + job_bytes <= APPLY_BACKLOG_BYTES_MAX;
+        if executed.flight.is_some() && room && self.flights.try_send(executed).is_ok() {
+            self.bytes.fetch_add(job_bytes, Ordering::Relaxed);
+        } else {
+            self.counters.paged.add(1);
+        }
+        // only now: whoever sees this number and an empty channel may page the flight.
+        // Apply is not woken: it looks every few milliseconds, and takes many flights at once.
+        self.change(|horizon| horizon.executed = seq);
+    }
+
+    /// Notes that a flight was taken out of the channel.
+    pub(crate) fn taken(&self, executed: &Executed) {
+        self.bytes.fetch_sub(executed.job_bytes, Ordering::Relaxed);
+    }
+
+    /// Says that `epoch` ended with the flight `seq`.
+    pub(crate) fn close(&self, epoch: Epoch, seq: Seq) {
+        self.change(|horizon| horizon.closed = Some((epoch, seq)));
+        self.wake.wake();
+    }
+
+    /// Says that no flight will follow.
+    pub(crate) fn end(&self) {
+        self.change(|horizon| horizon.ended = true);
+        self.wake.wake();
+    }
+
+    /// How far ingest has come.
+    pub(crate) fn horizon(&self) -> Horizon {
+        *self
+            .horizon
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Horizon)) {
+        change(
+            &mut self
+                .horizon
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! A flight on its way into the journal, with those who wait for it.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use errsift_ops::{
+    flight::Flight,
+    id::{Epoch, Seq, Shard},
+    job::{self, Job},
+    tally::Tallied,
+    timestamp::Timestamp,
+};
+
+use crate::{
+    ack::{Outcome, Waiter},
+    counters::Counters,
+    ports::journal::Fence,
+};
+
+/// Those who wait for a flight. Answered once, by whoever comes first: the journal's own thread
+/// when the flight is durable, or the worker when their time is up.
+#[derive(Debug)]
+pub(crate) struct Waiters<W> {
+    waiting: Mutex<Vec<W>>,
+    counters: Arc<Counters>,
+}
+
+impl<W: Waiter> Waiters<W> {
+    pub(crate) fn new(waiting: Vec<W>, counters: Arc<Counters>) -> Self {
+        Self {
+            waiting: Mutex::new(waiting),
+            counters,
+        }
+    }
+
+    /// Tells all who still wait.
+    pub(crate) fn answer(&self, outcome: &Outcome) {
+        let waiting = std::mem::take(&mut *self.lock());
+        if waiting.is_empty() {
+            return;
+        }
+        let counter = match outcome {
+            Outcome::Stored => &self.counters.acked,
+            Outcome::Invalid(_) => &self.counters.invalid,
+            Outcome::NotStored => &self.counters.not_stored,
+            Outcome::MaybeStored => &self.counters.maybe_stored,
+        };
+        counter.add(waiting.len() as u64);
+        W::answer_all(waiting, outcome);
+    }
+
+    /// Whether nobody waits any more.
+    pub(crate) fn none_left(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<W>> {
+        self.waiting
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// One sealed flight until it is resolved.
+#[derive(Debug)]
+pub(crate) struct Sealed<W> {
+    pub(crate) flight: Flight,
+    pub(crate) job: Bytes,
+    /// The fence before it.
+    pub(crate) before: Fence,
+    /// The fence once it is executed.
+    pub(crate) after: Fence,
+    /// The fence once the bytes first sent are executed, if empty ones have taken their place.
+    pub(crate) replaced: Option<Fence>,
+    pub(crate) waiters: Arc<Waiters<W>>,
+    /// When those who wait are told that it failed.
+    pub(crate) deadline: Duration,
+    /// Whether it may have been executed: then its number is taken until that is settled.
+    pub(crate) ever_unknown: bool,
+}
+
+impl<W: Waiter> Sealed<W> {
+    /// Gives `tallied` the number after `before` and encodes it.
+    pub(crate) fn new(
+        shard: Shard,
+        before: Fence,
+        epoch: Epoch,
+        tallied: Tallied<W>,
+        deadline: Duration,
+        counters: &Arc<Counters>,
+    ) -> Self {
+        let flight = Flight {
+            seq: before.seq.next(),
+            epoch,
+            received_min: tallied.received_min,
+            received_max: tallied.received_max,
+            entries: tallied.entries,
+        };
+        let waiters = Arc::new(Waiters::new(tallied.waiters, Arc::clone(counters)));
+        Self::encoded(shard, before, flight, waiters, deadline)
+    }
+
+    /// The same number without any content: sent in place of a flight that may or may not have
+    /// been executed and that nobody waits for any more.
+    pub(crate) fn emptied(self, shard: Shard) -> Self {
+        let flight = Flight {
+            seq: self.flight.seq,
+            epoch: self.flight.epoch,
+            received_min: Timestamp::MAX,
+            received_max: Timestamp::default(),
+            entries: Vec::new(),
+        };
+        let replaced = self.replaced.or(Some(self.after));
+        let empty = Self::encoded(shard, self.before, flight, self.waiters, self.deadline);
+        Self {
+            replaced,
+            ever_unknown: true,
+            ..empty
+        }
+    }
+
+    fn encoded(
+        shard: Shard,
+        before: Fence,
+        flight: Flight,
+        waiters: Arc<Waiters<W>>,
+        deadline: Duration,
+    ) -> Self {
+        let after = Fence {
+            seq: flight.seq,
+            epoch: flight.epoch,
+            events: before.events + flight.events(),
+            ..before
+        };
+        let job = Job {
+            shard,
+            term: before.term,
+            flight,
+        };
+        let bytes = Bytes::from(job::encode(&job));
+        Self {
+            flight: job.flight,
+            job: bytes,
+            before,
+            after,
+            replaced: None,
+            waiters,
+            deadline,
+            ever_unknown: false,
+        }
+    }
+
+    pub(crate) fn seq(&self) -> Seq {
+        self.flight.seq
+    }
+}

@@ -1,0 +1,463 @@
+//! The commit protocol: one flight out at a time, and what each ending of it means.
+//!
+//! ```text
+//!            commit                    executed
+//!   Ready ───────────► Out ─────────────────────────────► Ready
+//!     ▲                 │ refused            unknown │
+//!     │ armed           ▼                            ▼
+//!     └───────────── Waiting ──── not armed ────► Rearming ── fence says: n ► executed
+//!                                                               n-1 ► send the same bytes again
+//!                                                               another writer ► fenced
+//! ```
+//!
+//! A flight that was ever unknown keeps its number until the fence has been read; a refused one
+//! gives it to the next. Which of the two happened is told by type, never by text.
+
+use std::{sync::Arc, time::Duration};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use errsift_ops::{id::Shard, tally::Tallied};
+
+use crate::{
+    ack::{Outcome, Waiter},
+    counters::Counters,
+    epochs::EpochClock,
+    feed::Executed,
+    ingest::flight::{Sealed, Waiters},
+    ports::{
+        clock::Clock,
+        journal::{Armed, Commit, CommitFault, CommitResult, Fence, Journal, JournalFault},
+    },
+    stop::Stop,
+    wake::Wake,
+};
+
+/// Pause before a refused or unreachable journal is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the journal's thread reports.
+#[derive(Debug)]
+enum Report {
+    Commit(CommitResult),
+    Fence(Result<Fence, JournalFault>),
+}
+
+#[derive(Debug)]
+enum State<W> {
+    /// The next flight may be sent.
+    Ready(Armed),
+    /// A flight is with the journal.
+    Out(Sealed<W>),
+    /// Nothing is out; after a pause the flight, if there still is one, is tried again.
+    Waiting {
+        flight: Option<Sealed<W>>,
+        fence: Fence,
+        armed: Option<Armed>,
+        until: Duration,
+    },
+    /// The fence is being read after a lost connection.
+    Rearming {
+        flight: Option<Sealed<W>>,
+        fence: Fence,
+    },
+    /// This process must not write any more.
+    Stopped,
+}
+
+/// Seals flights, numbers them, sends them, and settles what became of them.
+pub(crate) struct Sealer<W> {
+    shard: Shard,
+    journal: Box<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    epochs: EpochClock,
+    ack_deadline: Duration,
+    state: State<W>,
+    reports: (Sender<Report>, Receiver<Report>),
+    wake: Arc<Wake>,
+    counters: Arc<Counters>,
+    sent_at: Duration,
+    stop: Option<Stop>,
+}
+
+/// What a sealer needs of its surroundings.
+pub(crate) struct Surroundings {
+    pub(crate) shard: Shard,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) ack_deadline: Duration,
+}
+
+impl<W: Waiter> Sealer<W> {
+    /// A sealer for the shard that `armed` was acquired for.
+    pub(crate) fn new(
+        journal: Box<dyn Journal>,
+        armed: Armed,
+        epochs: EpochClock,
+        around: Surroundings,
+    ) -> Self {
+        let Surroundings {
+            shard,
+            clock,
+            wake,
+            counters,
+            ack_deadline,
+        } = around;
+        counters.journaled.set(armed.fence().events);
+        counters.journal_up.set(1);
+        Self {
+            shard,
+            journal,
+            clock,
+            epochs,
+            ack_deadline,
+            state: State::Ready(armed),
+            reports: unbounded(),
+            wake,
+            counters,
+            sent_at: Duration::ZERO,
+            stop: None,
+        }
+    }
+
+    /// Whether a flight may be sealed now.
+    pub(crate) fn ready(&self) -> bool {
+        matches!(self.state, State::Ready(_))
+    }
+
+    /// Whether a flight is sealed and not resolved.
+    pub(crate) fn holds_flight(&self) -> bool {
+        matches!(
+            self.state,
+            State::Out(_)
+                | State::Waiting {
+                    flight: Some(_),
+                    ..
+                }
+                | State::Rearming {
+                    flight: Some(_),
+                    ..
+                }
+        )
+    }
+
+    /// Whether the journal has reported something that [`Sealer::turn`] has not seen.
+    pub(crate) fn has_reports(&self) -> bool {
+        !self.reports.1.is_empty()
+    }
+
+    /// Why this process must stop, if it must.
+    pub(crate) fn take_stop(&mut self) -> Option<Stop> {
+        self.stop.take()
+    }
+
+    /// Closes the epoch whose time is up, or any if `at_once`. Only while no flight is out.
+    pub(crate) fn close_epoch(
+        &mut self,
+        at_once: bool,
+    ) -> Option<(errsift_ops::id::Epoch, errsift_ops::id::Seq)> {
+        if self.holds_flight() {
+            return None;
+        }
+        self.epochs.close(self.clock.monotonic(), at_once)
+    }
+
+    /// How long the worker may sleep before [`Sealer::turn`] has something to do by itself.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        match &self.state {
+            State::Ready(_) => self.epochs.due(),
+            State::Out(flight) => (!flight.waiters.none_left()).then_some(flight.deadline),
+            State::Waiting { until, .. } => Some(*until),
+            State::Rearming {
+                flight: Some(flight),
+                ..
+            } => (!flight.waiters.none_left()).then_some(flight.deadline),
+            State::Rearming { flight: None, .. } | State::Stopped => None,
+        }
+    }
+
+    /// Seals and sends `tallied`. If no flight may be sealed now, all who wait are told that it is
+    /// not stored: the caller only does this when their time is up.
+    pub(crate) fn seal(&mut self, tallied: Tallied<W>) {
+        self.counters.clamped.add(tallied.clamped);
+        let state = std::mem::replace(&mut self.state, State::Stopped);
+        let State::Ready(armed) = state else {
+            self.state = state;
+            Waiters::new(tallied.waiters, Arc::clone(&self.counters)).answer(&Outcome::NotStored);
+            return;
+        };
+        let now = self.clock.monotonic();
+        let epoch = self.epochs.current(now, self.clock.wall());
+        let before = *armed.fence();
+        let deadline = now + self.ack_deadline;
+        let flight = Sealed::new(self.shard, before, epoch, tallied, deadline, &self.counters);
+        self.send(flight, armed);
+    }
+
+    /// Takes in what the journal has reported and does what is due. Returns the flight that is
+    /// now known to be executed, if there is one.
+    pub(crate) fn turn(&mut self) -> Option<Executed> {
+        let mut executed = None;
+        while executed.is_none()
+            && let Ok(report) = self.reports.1.try_recv()
+        {
+            executed = match report {
+                Report::Commit(result) => self.committed(result),
+                Report::Fence(read) => self.rearmed(read),
+            };
+        }
+        self.expire();
+        self.resume();
+        executed
+    }
+
+    fn send(&mut self, flight: Sealed<W>, armed: Armed) {
+        let commit = Commit {
+            armed,
+            fence: flight.after,
+            job: flight.job.clone(),
+        };
+        let waiters = Arc::clone(&flight.waiters);
+        let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        self.state = State::Out(flight);
+        self.sent_at = self.clock.monotonic();
+        self.journal.commit(
+            commit,
+            Box::new(move |result| {
+                // first of all, on the journal's own thread: this is what everybody waits for
+                if result.is_ok() {
+                    waiters.answer(&Outcome::Stored);
+                }
+                // the worker may be gone when the process ends
+                let _ = reports.send(Report::Commit(result));
+                wake.wake();
+            }),
+        );
+    }
+
+    fn committed(&mut self, result: CommitResult) -> Option<Executed> {
+        let State::Out(mut flight) = std::mem::replace(&mut self.state, State::Stopped) else {
+            // the flight was settled another way; an answer this late says nothing new
+            return None;
+        };
+        let now = self.clock.monotonic();
+        match result {
+            Ok(armed) => return Some(self.executed(flight, armed)),
+            Err(CommitFault::Refused { reason, armed }) => {
+                tracing::warn!(seq = flight.seq().0, %reason, "journal refused flight");
+                self.counters.refused.add(1);
+                self.counters.journal_up.set(0);
+                let (fence, until) = (flight.before, now + RETRY_PAUSE);
+                let wanted = flight.ever_unknown || !flight.waiters.none_left();
+                self.state = State::Waiting {
+                    flight: wanted.then_some(flight),
+                    fence,
+                    armed,
+                    until,
+                };
+            }
+            Err(CommitFault::Unknown { reason }) => {
+                tracing::warn!(seq = flight.seq().0, %reason, "journal's answer lost");
+                self.counters.unknown.add(1);
+                self.counters.journal_up.set(0);
+                flight.ever_unknown = true;
+                let fence = flight.before;
+                self.state = State::Waiting {
+                    flight: Some(flight),
+                    fence,
+                    armed: None,
+                    until: now,
+                };
+            }
+            Err(CommitFault::NotDurable { reason, armed }) => {
+                tracing::warn!(seq = flight.seq().0, %reason, "flight executed, not yet durable");
+                flight.ever_unknown = true;
+                self.confirm(flight, armed);
+            }
+            Err(CommitFault::Moved { found }) => return self.settle_flight(flight, found),
+        }
+        None
+    }
+
+    fn confirm(&mut self, flight: Sealed<W>, armed: Armed) {
+        let waiters = Arc::clone(&flight.waiters);
+        let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        self.state = State::Out(flight);
+        self.journal.confirm(
+            armed,
+            Box::new(move |result| {
+                if result.is_ok() {
+                    waiters.answer(&Outcome::Stored);
+                }
+                let _ = reports.send(Report::Commit(result));
+                wake.wake();
+            }),
+        );
+    }
+
+    fn executed(&mut self, flight: Sealed<W>, armed: Armed) -> Executed {
+        let took = self.clock.monotonic().saturating_sub(self.sent_at);
+        self.counters
+            .flight_micros
+            .add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.counters.flights.add(1);
+        self.counters
+            .flight_entries
+            .add(flight.flight.entries.len() as u64);
+        self.counters.flight_bytes.add(flight.job.len() as u64);
+        self.counters.journaled.set(flight.after.events);
+        self.counters.journal_up.set(1);
+        self.epochs.executed(flight.seq());
+        self.state = State::Ready(armed);
+        Executed {
+            seq: flight.seq(),
+            job_bytes: flight.job.len(),
+            flight: Some(flight.flight),
+        }
+    }
+
+    fn rearmed(&mut self, read: Result<Fence, JournalFault>) -> Option<Executed> {
+        let state = std::mem::replace(&mut self.state, State::Stopped);
+        let State::Rearming { flight, fence } = state else {
+            self.state = state;
+            return None;
+        };
+        match (read, flight) {
+            (Ok(found), Some(flight)) => self.settle_flight(flight, found),
+            (Ok(found), None) => {
+                match Armed::verify(&fence, found) {
+                    Ok(armed) => self.ready_again(armed),
+                    Err(_) => self.halt(&fence, found),
+                }
+                None
+            }
+            (Err(fault), flight) => {
+                tracing::warn!(%fault, "journal away");
+                let until = self.clock.monotonic() + RETRY_PAUSE;
+                self.state = State::Waiting {
+                    flight,
+                    fence,
+                    armed: None,
+                    until,
+                };
+                None
+            }
+        }
+    }
+
+    /// Compares the fence as it was `found` with what was sent.
+    fn settle_flight(&mut self, flight: Sealed<W>, found: Fence) -> Option<Executed> {
+        if let Ok(armed) = Armed::verify(&flight.after, found) {
+            flight.waiters.answer(&Outcome::Stored);
+            return Some(self.executed(flight, armed));
+        }
+        if let Some(original) = flight.replaced
+            && let Ok(armed) = Armed::verify(&original, found)
+        {
+            // the bytes first sent came through after all: apply finds them in the journal
+            let mut executed = self.executed(flight, armed);
+            executed.flight = None;
+            self.counters.journaled.set(found.events);
+            return Some(executed);
+        }
+        match Armed::verify(&flight.before, found) {
+            Ok(armed) => self.send_again(flight, armed),
+            Err(_) => {
+                flight.waiters.answer(&Outcome::MaybeStored);
+                self.halt(&flight.before, found);
+            }
+        }
+        None
+    }
+
+    /// Sends a flight that was not executed so far: the same bytes while anybody waits for them,
+    /// nothing if its number is free, and an empty flight of the same number if it may not be.
+    fn send_again(&mut self, flight: Sealed<W>, armed: Armed) {
+        if !flight.waiters.none_left() {
+            self.send(flight, armed);
+        } else if flight.ever_unknown {
+            self.send(flight.emptied(self.shard), armed);
+        } else {
+            self.ready_again(armed);
+        }
+    }
+
+    fn ready_again(&mut self, armed: Armed) {
+        self.counters.journal_up.set(1);
+        self.state = State::Ready(armed);
+    }
+
+    fn halt(&mut self, expected: &Fence, found: Fence) {
+        self.state = State::Stopped;
+        self.counters.journal_up.set(0);
+        self.stop = Some(if expected.same_writer(&found) {
+            Stop::JournalRegressed {
+                expected: expected.seq,
+                found: found.seq,
+            }
+        } else {
+            Stop::Fenced(format!(
+                "journal holds term {}, ours is {}",
+                found.term, expected.term
+            ))
+        });
+    }
+
+    /// Tells those whose time is up; drops a flight that nobody waits for and that was certainly
+    /// not executed.
+    fn expire(&mut self) {
+        let now = self.clock.monotonic();
+        match &mut self.state {
+            State::Out(flight)
+            | State::Rearming {
+                flight: Some(flight),
+                ..
+            } => {
+                if now >= flight.deadline {
+                    flight.waiters.answer(&Outcome::MaybeStored);
+                }
+            }
+            State::Waiting { flight, .. } => {
+                let Some(waiting) = flight.as_ref().filter(|flight| now >= flight.deadline) else {
+                    return;
+                };
+                if waiting.ever_unknown {
+                    waiting.waiters.answer(&Outcome::MaybeStored);
+                } else {
+                    waiting.waiters.answer(&Outcome::NotStored);
+                    *flight = None;
+                }
+            }
+            State::Ready(_) | State::Rearming { flight: None, .. } | State::Stopped => {}
+        }
+    }
+
+    /// Tries again what waited long enough.
+    fn resume(&mut self) {
+        let now = self.clock.monotonic();
+        if !matches!(&self.state, State::Waiting { until, .. } if now >= *until) {
+            return;
+        }
+        let State::Waiting {
+            flight,
+            fence,
+            armed,
+            ..
+        } = std::mem::replace(&mut self.state, State::Stopped)
+        else {
+            return;
+        };
+        match (flight, armed) {
+            (Some(flight), Some(armed)) => self.send_again(flight, armed),
+            (None, Some(armed)) => self.ready_again(armed),
+            (flight, None) => {
+                self.state = State::Rearming { flight, fence };
+                let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+                self.journal.rearm(Box::new(move |read| {
+                    let _ = reports.send(Report::Fence(read));
+                    wake.wake();
+                }));
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The ingest worker's loop: fill the forming flight, let it go when the journal is free, park.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use errsift_ops::{decode::Received, fingerprint::Fingerprint, known::Known};
+use timely::worker::Worker;
+
+use crate::{
+    ack::Waiter,
+    counters::Counters,
+    feed::Feed,
+    ingest::{
+        graph::{self, Handles},
+        sealer::Sealer,
+    },
+    ports::clock::Clock,
+    settings::{FLIGHT_BYTES_MAX, FLIGHT_EVENTS_MAX, KNOWN_MAX},
+    stop::Stop,
+    wake::Wake,
+};
+
+/// The longest sleep, so that a missed wake-up costs no more than this.
+const PARK_MAX: Duration = Duration::from_millis(100);
+/// The shortest: what is due is done by the next turn.
+const PARK_MIN: Duration = Duration::from_micros(100);
+
+/// What the ingest worker runs on.
+pub(crate) struct Ingest<W> {
+    pub(crate) events: Receiver<Received<W>>,
+    /// Fingerprints whose words the tables have confirmed.
+    pub(crate) confirmed: Receiver<Vec<Fingerprint>>,
+    pub(crate) sealer: Sealer<W>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) ack_deadline: Duration,
+}
+
+/// What has gone into the flight that forms.
+#[derive(Default)]
+struct Forming {
+    events: usize,
+    bytes: usize,
+    since: Duration,
+}
+
+impl Forming {
+    fn full(&self) -> bool {
+        self.events >= FLIGHT_EVENTS_MAX || self.bytes >= FLIGHT_BYTES_MAX
+    }
+
+    fn can_take<W>(&self, events: &Receiver<Received<W>>) -> bool {
+        !self.full() && !events.is_empty()
+    }
+}
+
+/// Runs until every [`Intake`](crate::intake::Intake) is dropped and all they offered is settled,
+/// or until this process must stop. The last epoch is closed before it returns.
+pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<Stop> {
+    let Ingest {
+        events,
+        confirmed,
+        sealer,
+        feed,
+        wake,
+        clock,
+        counters,
+        ack_deadline,
+    } = ingest;
+    wake.bind();
+    let known = Rc::new(RefCell::new(Known::new(KNOWN_MAX)));
+    let sealer = Rc::new(RefCell::new(sealer));
+    let wanted = {
+        let known = Rc::clone(&known);
+        move |fingerprint: &Fingerprint| !known.borrow_mut().contains(fingerprint)
+    };
+    let Handles {
+        mut input,
+        forming: mut time,
+        journal,
+        executed,
+    } = worker.dataflow_named::<u64, _, _>("Ingest", |scope| {
+        graph::ingest(
+            scope,
+            wanted,
+            Rc::clone(&sealer),
+            Arc::clone(&feed),
+            Arc::clone(&counters),
+        )
+    });
+    let mut forming = Forming::default();
+    let mut arrived = Vec::new();
+    loop {
+        let now = clock.monotonic();
+        for fingerprint in confirmed.try_iter().flatten() {
+            known.borrow_mut().insert(fingerprint);
+        }
+        let ended = fill(&mut arrived, &events, &mut forming, now);
+        if !arrived.is_empty() {
+            input
+                .activate()
+                .session(&time)
+                .give_iterator(arrived.drain(..));
+        }
+        counters.channel_depth.set(events.len() as u64);
+        let expired = now >= forming.since + ack_deadline;
+        if forming.events > 0 && (sealer.borrow().ready() || expired) {
+            let next = time.time() + 1;
+            time.downgrade(&next);
+            forming = Forming::default();
+        }
+        let settled = ended && forming.events == 0 && !executed.less_than(time.time());
+        if let Some((epoch, seq)) = sealer.borrow_mut().close_epoch(settled) {
+            feed.close(epoch, seq);
+        }
+        if settled {
+            feed.end();
+            return None;
+        }
+        if let Some(stop) = sealer.borrow_mut().take_stop() {
+            return Some(stop);
+        }
+        let due = sealer
+            .borrow()
+            .due()
+            .map_or(PARK_MAX, |due| due.saturating_sub(now));
+        if due.is_zero() || sealer.borrow().has_reports() {
+            journal.activate();
+        }
+        wake.arm();
+        if forming.can_take(&events) || sealer.borrow().has_reports() {
+            wake.disarm();
+            worker.step();
+        } else {
+            // parks only if no operator has anything to do
+            worker.step_or_park(Some(due.clamp(PARK_MIN, PARK_MAX)));
+            wake.disarm();
+        }
+    }
+}
+
+/// Moves what has arrived into the forming flight; returns whether no more will come.
+fn fill<W>(
+    arrived: &mut Vec<Received<W>>,
+    events: &Receiver<Received<W>>,
+    forming: &mut Forming,
+    now: Duration,
+) -> bool {
+    while !forming.full() {
+        match events.try_recv() {
+            Ok(received) => {
+                if forming.events == 0 {
+                    forming.since = now;
+                }
+                forming.events += 1;
+                forming.bytes += received.body.len();
+                arrived.push(received);
+            }
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) => return true,
+        }
+    }
+    false
+}

@@ -1,0 +1,44 @@
+//! An error's live count: what is applied, plus what is journaled and not applied yet.
+
+use errsift_ops::{
+    fingerprint::Fingerprint,
+    id::{Epoch, Shard},
+};
+
+use crate::ports::{
+    errors::{ErrorRow, ErrorsFault, ErrorsReader},
+    journal::{Backlog, JournalFault},
+};
+
+/// Why a live count could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveFault {
+    /// The journal did not answer.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// The tables did not answer.
+    #[error(transparent)]
+    Errors(#[from] ErrorsFault),
+}
+
+/// Reads one error with its live count: no event is seen twice, and none that was passed on to the
+/// pending counts before the call is missed.
+///
+/// What is pending is read first. An epoch that is applied between the two reads is then left out
+/// by the guard that the table's count was read under.
+pub fn read(
+    shard: Shard,
+    fingerprint: &Fingerprint,
+    epochs: &[Epoch],
+    backlog: &mut dyn Backlog,
+    errors: &mut dyn ErrorsReader,
+) -> Result<ErrorRow, LiveFault> {
+    let pending = backlog.pending(fingerprint, epochs)?;
+    let mut row = errors.read(shard, fingerprint)?;
+    let waiting = epochs
+        .iter()
+        .zip(pending)
+        .filter(|(epoch, _)| **epoch > row.epoch);
+    row.count += waiting.map(|(_, count)| count).sum::<u64>();
+    Ok(row)
+}

@@ -1,0 +1,63 @@
+//! Why a pipeline must end although nobody asked it to.
+
+use errsift_ops::{
+    id::{Epoch, Part, Seq},
+    job::JobError,
+};
+
+/// What makes it wrong to go on. Nothing that was acknowledged is lost: the journal has it.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Another process has taken the shard.
+    #[error("another process has taken this shard: {0}")]
+    Fenced(String),
+    /// The journal has forgotten flights that it had executed.
+    #[error(
+        "the journal went back from flight {expected} to {found}: it has lost acknowledged flights"
+    )]
+    JournalRegressed {
+        /// The last flight this process knows to be executed.
+        expected: Seq,
+        /// The last one the journal knows.
+        found: Seq,
+    },
+    /// The tables have forgotten epochs that they had committed.
+    #[error(
+        "the tables went back from epoch {expected} to {found} in part {part}: start again to apply from the journal"
+    )]
+    ErrorsRegressed {
+        /// The part.
+        part: Part,
+        /// The epoch this process knows to be applied.
+        expected: Epoch,
+        /// The epoch the guard row says.
+        found: Epoch,
+    },
+    /// A job in the journal cannot be read.
+    #[error("flight {seq} in the journal cannot be read: {error}")]
+    Poison {
+        /// Its number.
+        seq: Seq,
+        /// What is wrong with it.
+        error: JobError,
+    },
+    /// The journal's list does not go on where it should.
+    #[error("the journal holds flight {found} where {expected} should be")]
+    Gap {
+        /// The number wanted.
+        expected: Seq,
+        /// The number found.
+        found: Seq,
+    },
+}
+
+impl Stop {
+    /// The process's exit code, after `sysexits.h`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Fenced(_) => 75,
+            Self::JournalRegressed { .. } | Self::ErrorsRegressed { .. } => 74,
+            Self::Poison { .. } | Self::Gap { .. } => 65,
+        }
+    }
+}

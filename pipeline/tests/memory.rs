@@ -1,0 +1,295 @@
+//! The whole pipeline on stores in memory.
+
+mod support;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use errsift_ops::{
+    decode::Fault,
+    fingerprint::Fingerprint,
+    id::{Part, Seq, Shard},
+    tally::Tally,
+    window::Window,
+};
+use errsift_pipeline::{
+    ack::Outcome,
+    faulty::{Faults, Faulty},
+    live,
+    memory::{MemoryErrors, MemoryJournal},
+    ports::journal::{Backlog, Journal, Progress},
+    start::Stores,
+    stop::Stop,
+};
+use proptest::prelude::*;
+use support::{Away, Run, body, fingerprint, settings};
+
+fn stores(journal: &MemoryJournal, errors: &MemoryErrors) -> Stores {
+    Stores {
+        journal: Box::new(journal.clone()),
+        backlog: Box::new(journal.clone()),
+        errors: Arc::new(errors.clone()),
+    }
+}
+
+type Counts = BTreeMap<Fingerprint, Tally>;
+type Windows = BTreeMap<(Window, Fingerprint), u64>;
+
+/// Runs the events (message number, seconds back) through fresh stores.
+fn run(events: &[(u8, i64)], workers: usize) -> (Counts, Windows) {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let mut run = Run::start(&settings(workers), stores(&journal, &errors), 1);
+    for (message, second) in events {
+        run.offer(&body(&format!("message {message}"), *second));
+    }
+    let outcomes = run.outcomes();
+    assert!(outcomes.values().all(|outcome| *outcome == Outcome::Stored));
+    run.end();
+    let left = journal.clone().size().unwrap();
+    assert_eq!(left.jobs, 0, "everything applied is trimmed");
+    (errors.counts(), errors.windows())
+}
+
+/// What the rows must be, computed without any of the pipeline.
+fn expected(events: &[(u8, i64)]) -> (BTreeMap<String, u64>, u64) {
+    let mut counts = BTreeMap::new();
+    for (message, _) in events {
+        *counts
+            .entry(fingerprint(&format!("message {message}")).to_string())
+            .or_default() += 1;
+    }
+    (counts, events.len() as u64)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn one_two_and_four_workers_agree(
+        events in proptest::collection::vec((0..40_u8, 0..200_i64), 1..400)
+    ) {
+        let one = run(&events, 1);
+        prop_assert_eq!(&one, &run(&events, 2));
+        prop_assert_eq!(&one, &run(&events, 4));
+        let (counts, windows) = one;
+        let (expected, sum) = expected(&events);
+        let found: BTreeMap<_, _> =
+            counts.iter().map(|(fingerprint, tally)| (fingerprint.to_string(), tally.count)).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(windows.values().sum::<u64>(), sum);
+    }
+
+    #[test]
+    fn with_faults_what_is_acked_is_counted_once(
+        seed in any::<u64>(), per_thousand in 50..400_u64, number in 1..120_usize
+    ) {
+        let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+        let faults = Faults::new(seed, per_thousand);
+        let stores = Stores {
+            journal: Box::new(Faulty::new(journal.clone(), faults.clone())),
+            backlog: Box::new(Faulty::new(journal.clone(), faults.clone())),
+            errors: Arc::new(Faulty::new(errors.clone(), faults)),
+        };
+        let mut run = Run::start(&settings(2), stores, 1);
+        for attempt in 0..number {
+            run.offer(&body(&format!("attempt {attempt}"), 0));
+            if attempt % 7 == 0 {
+                std::thread::yield_now();
+            }
+        }
+        let outcomes = run.outcomes();
+        run.end();
+        let counts = errors.counts();
+        let messages = errors.messages();
+        for (attempt, outcome) in outcomes {
+            let fingerprint = fingerprint(&format!("attempt {attempt}"));
+            let count = counts.get(&fingerprint).map_or(0, |tally| tally.count);
+            match outcome {
+                Outcome::Stored => prop_assert_eq!(count, 1, "acked attempt {}", attempt),
+                Outcome::NotStored => prop_assert_eq!(count, 0, "refused attempt {}", attempt),
+                Outcome::MaybeStored => prop_assert!(count <= 1, "unknown attempt {}", attempt),
+                Outcome::Invalid(fault) => prop_assert!(false, "{}", fault),
+            }
+            prop_assert_eq!(count == 1, messages.contains_key(&fingerprint));
+        }
+        let guards = errors.guards(Shard(0));
+        let counted: u64 = guards.iter().map(|guard| guard.events).sum();
+        prop_assert_eq!(counted, counts.values().map(|tally| tally.count).sum::<u64>());
+        prop_assert_eq!(journal.clone().fence().unwrap().events, counted, "the ledger");
+    }
+}
+
+#[test]
+fn a_successor_applies_what_its_predecessor_acked() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let first_stores = Stores {
+        journal: Box::new(journal.clone()),
+        backlog: Box::new(journal.clone()),
+        errors: Arc::new(Away),
+    };
+    let mut first = Run::start(&settings(1), first_stores, 1);
+    for number in 0..500 {
+        first.offer(&body(&format!("message {}", number % 10), number % 90));
+    }
+    assert!(
+        first
+            .outcomes()
+            .values()
+            .all(|outcome| *outcome == Outcome::Stored)
+    );
+    let executed = journal.clone().fence().unwrap().seq;
+    assert!(executed >= Seq(1) && errors.counts().is_empty());
+
+    // the first is still there, as a process is that was only frozen
+    let mut second = Run::start(&settings(2), stores(&journal, &errors), 2);
+    second.offer(&body("message 0", 0));
+    assert_eq!(second.outcomes()[&0], Outcome::Stored);
+    first.offer(&body("too late", 0));
+    assert!(matches!(
+        first.pipeline.stops.recv().unwrap(),
+        Stop::Fenced(_)
+    ));
+    second.end();
+    first.abandon();
+
+    let counts = errors.counts();
+    assert_eq!(counts.len(), 10);
+    assert_eq!(counts[&fingerprint("message 0")].count, 51);
+    assert_eq!(counts[&fingerprint("message 9")].count, 50);
+    assert_eq!(errors.messages()[&fingerprint("message 3")], "message 3");
+    assert!(
+        errors
+            .guards(Shard(0))
+            .iter()
+            .all(|guard| guard.seq > executed)
+    );
+}
+
+#[test]
+fn replaying_the_journal_gives_the_same_rows_as_the_first_run() {
+    let events: Vec<_> = (0..300)
+        .map(|n| ((n % 17) as u8, i64::from(n % 95)))
+        .collect();
+    let first = run(&events, 1);
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let away = Stores {
+        journal: Box::new(journal.clone()),
+        backlog: Box::new(journal.clone()),
+        errors: Arc::new(Away),
+    };
+    let mut journaled = Run::start(&settings(1), away, 1);
+    for (message, second) in &events {
+        journaled.offer(&body(&format!("message {message}"), *second));
+    }
+    journaled.outcomes();
+    journaled.abandon();
+    for nonce in 2..4 {
+        // the second time around everything is applied already, and nothing changes
+        Run::start(&settings(2), stores(&journal, &errors), nonce).end();
+        assert_eq!((errors.counts(), errors.windows()), first);
+    }
+}
+
+#[test]
+fn faults_in_bodies_are_answered_and_stop_nothing() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let mut run = Run::start(&settings(1), stores(&journal, &errors), 1);
+    run.offer("{");
+    run.offer(&body("fine", 0));
+    run.offer(r#"{"mesage":"m"}"#);
+    let outcomes = run.outcomes();
+    assert!(matches!(
+        outcomes[&0],
+        Outcome::Invalid(Fault { field: None, .. })
+    ));
+    assert_eq!(outcomes[&1], Outcome::Stored);
+    assert!(
+        matches!(&outcomes[&2], Outcome::Invalid(Fault { field: Some(field), .. }) if field == "mesage")
+    );
+    run.end();
+    assert_eq!(errors.counts().len(), 1);
+}
+
+#[test]
+fn words_are_sent_until_they_are_known_and_counted_live_at_once() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let long = errsift_pipeline::settings::Settings {
+        flush_interval: std::time::Duration::from_secs(3600),
+        ..settings(1)
+    };
+    let mut run = Run::start(&long, stores(&journal, &errors), 1);
+    let name = fingerprint("boom");
+    let live = |run: &Run| {
+        let epochs = run.pipeline.epochs.all();
+        live::read(
+            Shard(0),
+            &name,
+            &epochs,
+            &mut journal.clone(),
+            &mut errors.clone(),
+        )
+        .unwrap()
+    };
+    run.offer(&body("boom", 0));
+    run.outcomes();
+    while live(&run).count < 1 || live(&run).details.is_none() {
+        std::thread::yield_now();
+    }
+    assert!(errors.counts().is_empty(), "the epoch is still open");
+    let jobs_before = journal.clone().size().unwrap();
+    for _ in 0..3 {
+        // one after the other, so that each is a flight of its own
+        run.offer(&body("boom", 0));
+        while live(&run).count < run.pipeline.counters.acked.get()
+            || run.pipeline.counters.acked.get() < 2
+        {
+            std::thread::yield_now();
+        }
+    }
+    while live(&run).count < 4 {
+        std::thread::yield_now();
+    }
+    let jobs_after = journal.clone().size().unwrap();
+    let (jobs, bytes) = (
+        jobs_after.jobs - jobs_before.jobs,
+        jobs_after.bytes - jobs_before.bytes,
+    );
+    assert!(
+        bytes / jobs < jobs_before.bytes,
+        "a known error's words are not sent again"
+    );
+    run.end();
+    assert_eq!(errors.counts()[&name].count, 4);
+}
+
+#[test]
+fn a_journal_that_went_back_is_carried_on_from_the_tables() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let mut first = Run::start(&settings(1), stores(&journal, &errors), 1);
+    first.offer(&body("before", 0));
+    first.outcomes();
+    first.end();
+    let applied = errors.guards(Shard(0))[0];
+
+    let restored = MemoryJournal::default();
+    let mut second = Run::start(&settings(1), stores(&restored, &errors), 2);
+    assert!(second.pipeline.claim.term > applied.term);
+    second.offer(&body("after", 0));
+    assert_eq!(second.outcomes()[&0], Outcome::Stored);
+    second.end();
+    let fence = restored.clone().fence().unwrap();
+    assert!(fence.seq > applied.seq && fence.epoch > applied.epoch);
+    assert_eq!(errors.counts().len(), 2);
+}
+
+#[test]
+fn the_memory_journal_hands_out_each_term_once() {
+    let mut journal = MemoryJournal::default();
+    let first = journal
+        .acquire(errsift_ops::id::Nonce(1), Progress::default())
+        .unwrap();
+    let second = journal
+        .acquire(errsift_ops::id::Nonce(2), Progress::default())
+        .unwrap();
+    assert!(second.armed.fence().term > first.armed.fence().term);
+    assert_eq!(Part::COUNT, 64);
+}

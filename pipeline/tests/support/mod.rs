@@ -1,0 +1,178 @@
+//! One door for the pipeline's tests: a clock that ticks, waiters that write down what they hear,
+//! and runs over given stores.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use errsift_ops::{decode::Received, fingerprint::Fingerprint, id::Nonce, timestamp::Timestamp};
+use errsift_pipeline::{
+    ack::{Outcome, Waiter},
+    ports::{
+        clock::Clock,
+        errors::{
+            Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
+            Guards, Range,
+        },
+    },
+    settings::Settings,
+    start::{Pipeline, Stores, start},
+};
+
+/// When the ticking clock starts.
+pub const START_MS: i64 = 1_700_000_000_000;
+
+/// Moves one millisecond on each time it is read, so that pauses and epochs end without waiting.
+#[derive(Debug, Default)]
+pub struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(START_MS + self.0.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed).unsigned_abs())
+    }
+}
+
+/// Writes down what became of the event it carries the number of.
+#[derive(Debug)]
+pub struct Noting(pub usize, pub Sender<(usize, Outcome)>);
+
+impl Waiter for Noting {
+    fn answer(self, outcome: Outcome) {
+        self.1.send((self.0, outcome)).unwrap();
+    }
+}
+
+/// Tables that never answer.
+#[derive(Debug)]
+pub struct Away;
+
+fn away<T>() -> Result<T, ErrorsFault> {
+    Err(ErrorsFault::Transient("away".to_owned()))
+}
+
+impl Errors for Away {
+    fn writer(&self) -> Box<dyn ErrorsWriter> {
+        Box::new(Away)
+    }
+
+    fn reader(&self) -> Box<dyn ErrorsReader> {
+        Box::new(Away)
+    }
+}
+
+impl ErrorsWriter for Away {
+    fn take_guards(&mut self, _: &Claim) -> Result<Guards, ErrorsFault> {
+        away()
+    }
+
+    fn insert_details(&mut self, _: &[DetailsRow]) -> Result<(), ErrorsFault> {
+        away()
+    }
+
+    fn apply(&mut self, _: &Claim, _: &Range<'_>) -> Result<Applied, ErrorsFault> {
+        away()
+    }
+
+    fn guards(&mut self, _: errsift_ops::id::Shard) -> Result<Guards, ErrorsFault> {
+        away()
+    }
+}
+
+impl ErrorsReader for Away {
+    fn read(
+        &mut self,
+        _: errsift_ops::id::Shard,
+        _: &Fingerprint,
+    ) -> Result<ErrorRow, ErrorsFault> {
+        away()
+    }
+}
+
+/// A pipeline under test, and what its waiters have heard.
+pub struct Run {
+    pub pipeline: Pipeline<Noting>,
+    heard: (Sender<(usize, Outcome)>, Receiver<(usize, Outcome)>),
+    offered: usize,
+}
+
+/// Settings with short epochs.
+pub fn settings(workers: usize) -> Settings {
+    Settings {
+        flush_interval: Duration::from_millis(100),
+        workers: workers.try_into().unwrap(),
+        ..Settings::default()
+    }
+}
+
+impl Run {
+    /// Starts a pipeline that takes the shard as writer `nonce`.
+    pub fn start(settings: &Settings, stores: Stores, nonce: u64) -> Self {
+        let clock = Arc::new(Ticking::default());
+        let pipeline = start(settings, stores, clock, Nonce(nonce)).unwrap();
+        Self {
+            pipeline,
+            heard: channel(),
+            offered: 0,
+        }
+    }
+
+    /// Offers an event with this body; the channel must have room.
+    pub fn offer(&mut self, body: &str) {
+        let waiter = Noting(self.offered, self.heard.0.clone());
+        self.offered += 1;
+        let at = Timestamp::from_millis(START_MS);
+        let received = Received {
+            body: body.to_owned().into(),
+            at,
+            waiter,
+        };
+        self.pipeline.intake.offer(received).unwrap();
+    }
+
+    /// Waits until everything offered is answered.
+    pub fn outcomes(&self) -> BTreeMap<usize, Outcome> {
+        (0..self.offered)
+            .map(|_| self.heard.1.recv().unwrap())
+            .collect()
+    }
+
+    /// Leaves the pipeline as it is: its tables never answer, so it would never end.
+    pub fn abandon(self) {
+        std::mem::forget(self);
+    }
+
+    /// Drains and ends the pipeline.
+    pub fn end(self) {
+        let Pipeline {
+            intake, running, ..
+        } = self.pipeline;
+        drop(intake);
+        running.join();
+    }
+}
+
+/// An event's body.
+pub fn body(message: &str, second: i64) -> String {
+    format!(
+        r#"{{"message":"{message}","timestamp":{}}}"#,
+        START_MS / 1000 - second
+    )
+}
+
+/// The fingerprint of a bare message.
+pub fn fingerprint(message: &str) -> Fingerprint {
+    Fingerprint::of(&errsift_ops::event::Event {
+        message: message.to_owned(),
+        ..errsift_ops::event::Event::default()
+    })
+}
