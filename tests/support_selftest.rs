@@ -78,6 +78,14 @@ fn a_dropped_server_is_gone_with_its_directory() {
 }
 
 #[test]
+fn a_server_that_cannot_start_fails_the_test_with_its_words() {
+    let started = std::panic::catch_unwind(|| Redis::start_with(&["--no-such-setting", "1"]));
+    let panic = started.err().expect("redis refuses the setting");
+    let words = panic.downcast_ref::<String>().expect("a message");
+    assert!(words.contains("ended before it was ready"), "{words}");
+}
+
+#[test]
 fn a_frozen_server_is_thawed_with_its_data() {
     let mut redis = Redis::start();
     set(&redis, "kept", 7);

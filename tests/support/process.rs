@@ -85,29 +85,27 @@ impl Process {
 
     /// Starts the program in a directory that was prepared for it.
     pub fn start_in(dir: TempDir, program: Program) -> Self {
+        let port = ports::free();
+        let child = spawn(&program, dir.path(), port);
+        // From here on a panic, also one of `ready`, kills the child and prints its log.
+        let mut process = Self {
+            program,
+            dir,
+            port,
+            child,
+        };
         for start in 1.. {
-            let port = ports::free();
-            let mut child = spawn(&program, dir.path(), port);
-            match await_ready(&program, dir.path(), port, &mut child) {
-                Ok(()) => {
-                    return Self {
-                        program,
-                        dir,
-                        port,
-                        child,
-                    };
-                }
-                Err(fault) => {
-                    let again = matches!(child.try_wait(), Ok(Some(_))) && start < STARTS_MAX;
-                    reap(&mut child);
-                    let log = log_tail(&program, dir.path());
-                    let name = program.name;
-                    assert!(again, "{name} on {port}: {fault}\n{log}");
-                    eprintln!("{name} on {port}: {fault}, trying another port\n{log}");
-                }
-            }
+            let Err(fault) = process.await_ready() else {
+                break;
+            };
+            let name = process.program.name;
+            let again = !process.is_running() && start < STARTS_MAX;
+            assert!(again, "{name} on {}: {fault}", process.port);
+            eprintln!("{name} on {}: {fault}, trying another port", process.port);
+            process.port = ports::free();
+            process.child = spawn(&process.program, process.dir.path(), process.port);
         }
-        unreachable!("the last start returned or panicked")
+        process
     }
 
     /// The same command on the same port and directory, after the child is gone; kills it if it
@@ -115,9 +113,9 @@ impl Process {
     pub fn restart(&mut self) {
         self.kill_9();
         self.child = spawn(&self.program, self.dir.path(), self.port);
-        let ready = await_ready(&self.program, self.dir.path(), self.port, &mut self.child);
-        // The log follows by `drop`.
-        ready.unwrap_or_else(|fault| panic!("{} restarted: {fault}", self.program.name));
+        if let Err(fault) = self.await_ready() {
+            panic!("{} restarted: {fault}", self.program.name);
+        }
     }
 
     /// SIGKILL, and waits until the child is reaped. Nothing happens when it is gone already.
@@ -181,6 +179,27 @@ impl Process {
         self.dir.path()
     }
 
+    fn await_ready(&mut self) -> Result<(), String> {
+        let end = Instant::now() + READY_DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                return Err(format!("ended before it was ready, {status}"));
+            }
+            let running = Running {
+                port: self.port,
+                pid: self.pid(),
+                dir: self.dir.path(),
+            };
+            if ports::listens(running.pid, running.port) && (self.program.ready)(running) {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(format!("not ready after {READY_DEADLINE:?}"));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
     /// Everything that all starts of this server have written so far.
     pub fn log(&self) -> String {
         read_log(&self.program, self.dir.path())
@@ -208,23 +227,6 @@ fn spawn(program: &Program, dir: &Path, port: u16) -> Child {
     command
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
-}
-
-fn await_ready(program: &Program, dir: &Path, port: u16, child: &mut Child) -> Result<(), String> {
-    let end = Instant::now() + READY_DEADLINE;
-    let pid = child.id();
-    loop {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            return Err(format!("ended before it was ready, {status}"));
-        }
-        if ports::listens(pid, port) && (program.ready)(Running { port, pid, dir }) {
-            return Ok(());
-        }
-        if Instant::now() >= end {
-            return Err(format!("not ready after {READY_DEADLINE:?}"));
-        }
-        thread::sleep(POLL);
-    }
 }
 
 /// Kills and waits; both do nothing to a child that was waited for before.
