@@ -23,10 +23,7 @@ fn set(redis: &Redis, key: &str, value: u64) {
 }
 
 fn get(redis: &Redis, key: &str) -> Option<u64> {
-    redis::cmd("GET")
-        .arg(key)
-        .query(&mut redis.connection())
-        .expect("GET is answered")
+    redis::cmd("GET").arg(key).query(&mut redis.connection()).expect("GET is answered")
 }
 
 #[test]
@@ -116,9 +113,7 @@ fn scripted_server(answers: &'static [&'static str]) -> std::net::SocketAddr {
         for answer in answers {
             let read = stream.read(&mut buffer).expect("a request");
             assert!(read > 0, "the client closed");
-            stream
-                .write_all(answer.as_bytes())
-                .expect("the client reads");
+            stream.write_all(answer.as_bytes()).expect("the client reads");
         }
     });
     address

@@ -29,6 +29,7 @@ pub trait ByPart<'scope, T: Time> {
     /// // SHA-256 of nothing starts with e3: its top six bits are 56
     /// assert_eq!(sent.extract(), [(0, vec![56])]);
     /// ```
+    #[must_use]
     fn by_part(self) -> Self;
 }
 

@@ -58,6 +58,12 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Well-formed events, each with who waits for it.
+pub type Events<'scope, T, W> = StreamVec<'scope, T, (Event, W)>;
+
+/// Faults, each with who waits to hear of it.
+pub type Faults<'scope, T, W> = StreamVec<'scope, T, (Fault, W)>;
+
 /// Splits received bodies into events and faults.
 pub trait Decode<'scope, T: Time, W> {
     /// Decodes each body; both streams carry the time at which it arrived in the dataflow.
@@ -79,21 +85,11 @@ pub trait Decode<'scope, T: Time, W> {
     /// assert_eq!(events.extract(), [(0, vec![("boom".to_owned(), 7)])]);
     /// assert_eq!(faults.extract(), [(0, vec!["mesage: unknown field".to_owned()])]);
     /// ```
-    fn decode(
-        self,
-    ) -> (
-        StreamVec<'scope, T, (Event, W)>,
-        StreamVec<'scope, T, (Fault, W)>,
-    );
+    fn decode(self) -> (StreamVec<'scope, T, (Event, W)>, StreamVec<'scope, T, (Fault, W)>);
 }
 
 impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, Received<W>> {
-    fn decode(
-        self,
-    ) -> (
-        StreamVec<'scope, T, (Event, W)>,
-        StreamVec<'scope, T, (Fault, W)>,
-    ) {
+    fn decode(self) -> (StreamVec<'scope, T, (Event, W)>, StreamVec<'scope, T, (Fault, W)>) {
         let mut builder = OperatorBuilder::new("Decode".to_owned(), self.scope());
         let mut input = builder.new_input(self, Pipeline);
         builder.set_notify_for(0, FrontierInterest::Never);
@@ -128,13 +124,8 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
 pub fn decode(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
     let field = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let fault = |error| Fault {
-        field: field.borrow_mut().take(),
-        reason: reason(&error),
-    };
-    let mut event = json
-        .deserialize_any(EventVisitor { field: &field })
-        .map_err(fault)?;
+    let fault = |error| Fault { field: field.borrow_mut().take(), reason: reason(&error) };
+    let mut event = json.deserialize_any(EventVisitor { field: &field }).map_err(fault)?;
     json.end().map_err(fault)?;
     let at = event.timestamp.unwrap_or(received);
     let clamped = at > received.plus_millis(FUTURE_MS_MAX);
@@ -257,10 +248,7 @@ fn timestamp(value: &Value) -> Result<Timestamp, String> {
         Value::String(text) => Timestamp::parse_rfc3339(text),
         Value::Number(number) => number.as_f64().and_then(Timestamp::from_number),
         other => {
-            return Err(format!(
-                "expected RFC 3339 or epoch time, got {}",
-                kind(other)
-            ));
+            return Err(format!("expected RFC 3339 or epoch time, got {}", kind(other)));
         }
     };
     read.ok_or_else(|| {
@@ -319,10 +307,7 @@ impl<'de> Visitor<'de> for TagsVisitor {
         let mut tags: Vec<(String, String)> = Vec::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
             if tags.iter().any(|(known, _)| *known == key) {
-                return Err(A::Error::custom(format!(
-                    "{} given more than once",
-                    shown(&key)
-                )));
+                return Err(A::Error::custom(format!("{} given more than once", shown(&key))));
             }
             let value = text(value)
                 .map_err(|reason| A::Error::custom(format!("{}: {reason}", shown(&key))))?;
@@ -385,18 +370,8 @@ mod tests {
     #[test]
     fn absent_and_null_are_the_same_but_for_the_message() {
         let event = decode(br#"{"message":"","level":null,"tags":null}"#, NOW).unwrap();
-        assert_eq!(
-            event,
-            Event {
-                timestamp: NOW,
-                received: NOW,
-                ..Event::default()
-            }
-        );
-        assert_eq!(
-            fault(r#"{"message":null}"#),
-            "message: expected a string, got null"
-        );
+        assert_eq!(event, Event { timestamp: NOW, received: NOW, ..Event::default() });
+        assert_eq!(fault(r#"{"message":null}"#), "message: expected a string, got null");
         assert_eq!(fault("{}"), "message: required");
     }
 
@@ -415,34 +390,13 @@ mod tests {
     #[test]
     fn faults_name_the_field() {
         for (body, expected) in [
-            (
-                r#"{"message":1}"#,
-                "message: expected a string, got a number",
-            ),
-            (
-                r#"{"message":["m"]}"#,
-                "message: expected a string, got a list",
-            ),
-            (
-                r#"{"message":"m","level":{}}"#,
-                "level: expected a string, got an object",
-            ),
-            (
-                r#"{"message":"m","message":"m"}"#,
-                "message: given more than once",
-            ),
-            (
-                r#"{"message":"m","a":1,"b\n":[[[1]]]}"#,
-                "a, b\\n: unknown field",
-            ),
-            (
-                r#"{"message":"m","tags":{"a":"1","a":"2"}}"#,
-                "tags: a given more than once",
-            ),
-            (
-                r#"{"message":"m","tags":{"a":1}}"#,
-                "tags: a: expected a string, got a number",
-            ),
+            (r#"{"message":1}"#, "message: expected a string, got a number"),
+            (r#"{"message":["m"]}"#, "message: expected a string, got a list"),
+            (r#"{"message":"m","level":{}}"#, "level: expected a string, got an object"),
+            (r#"{"message":"m","message":"m"}"#, "message: given more than once"),
+            (r#"{"message":"m","a":1,"b\n":[[[1]]]}"#, "a, b\\n: unknown field"),
+            (r#"{"message":"m","tags":{"a":"1","a":"2"}}"#, "tags: a given more than once"),
+            (r#"{"message":"m","tags":{"a":1}}"#, "tags: a: expected a string, got a number"),
             (
                 r#"{"message":"m","tags":[]}"#,
                 "tags: invalid type: sequence, expected an object of strings",
@@ -451,10 +405,7 @@ mod tests {
                 r#"{"message":"m","fingerprint":"x"}"#,
                 "fingerprint: expected a list of strings, got a string",
             ),
-            (
-                r#"{"message":"m","eventId":"x"}"#,
-                "eventId: expected a UUID or 32 hex digits",
-            ),
+            (r#"{"message":"m","eventId":"x"}"#, "eventId: expected a UUID or 32 hex digits"),
             (
                 r#"{"message":"m","timestamp":true}"#,
                 "timestamp: expected RFC 3339 or epoch time, got a boolean",
@@ -497,10 +448,7 @@ mod tests {
         assert!(decode(deep.as_bytes(), NOW).is_err());
         for name in ["message", "tags", "unknown", "fingerprint"] {
             assert!(decode(format!("{{\"{name}\":{deep}").as_bytes(), NOW).is_err());
-            let closed = format!(
-                "{{\"message\":\"m\",\"{name}\":{deep}{}}}",
-                "]".repeat(100_000)
-            );
+            let closed = format!("{{\"message\":\"m\",\"{name}\":{deep}{}}}", "]".repeat(100_000));
             assert!(decode(closed.as_bytes(), NOW).is_err());
         }
     }

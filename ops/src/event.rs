@@ -32,19 +32,14 @@ impl EventId {
     /// Reads a UUID (`8-4-4-4-12`) or 32 hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let dashed = text.len() == 36
-            && text
-                .bytes()
-                .enumerate()
-                .all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
+            && text.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
         if !dashed && (text.len() != 32 || text.contains('-')) {
             return None;
         }
         text.chars()
             .filter(|c| *c != '-')
             .try_fold(0, |id: u128, digit| {
-                digit
-                    .to_digit(16)
-                    .map(|digit| (id << 4) | u128::from(digit))
+                digit.to_digit(16).map(|digit| (id << 4) | u128::from(digit))
             })
             .map(Self)
     }
@@ -107,9 +102,7 @@ impl From<Event> for Payload {
         let label = |text: Option<String>| text.map(|text| cut_chars(text, limit::LABEL_CHARS));
         Self {
             message: cut_chars(event.message, limit::MESSAGE_CHARS),
-            stack_trace: event
-                .stack_trace
-                .map(|text| cut_bytes(text, limit::STACK_TRACE_BYTES)),
+            stack_trace: event.stack_trace.map(|text| cut_bytes(text, limit::STACK_TRACE_BYTES)),
             kind: label(event.kind),
             level: label(event.level),
             service: label(event.service),
@@ -120,10 +113,7 @@ impl From<Event> for Payload {
                 .into_iter()
                 .take(limit::TAGS)
                 .map(|(key, value)| {
-                    (
-                        cut_chars(key, limit::TAG_KEY_CHARS),
-                        cut_chars(value, limit::TAG_VALUE_CHARS),
-                    )
+                    (cut_chars(key, limit::TAG_KEY_CHARS), cut_chars(value, limit::TAG_VALUE_CHARS))
                 })
                 .collect(),
         }
@@ -143,11 +133,7 @@ impl Payload {
         ];
         let tags = self.tags.iter().map(|(key, value)| key.len() + value.len());
         self.message.len()
-            + optional
-                .into_iter()
-                .flatten()
-                .map(String::len)
-                .sum::<usize>()
+            + optional.into_iter().flatten().map(String::len).sum::<usize>()
             + tags.sum::<usize>()
     }
 }
@@ -159,10 +145,7 @@ fn cut_chars(mut text: String, chars_max: usize) -> String {
         return text;
     }
     let keep = chars_max - CUT_MARK.chars().count();
-    let end = text
-        .char_indices()
-        .nth(keep)
-        .map_or(text.len(), |(at, _)| at);
+    let end = text.char_indices().nth(keep).map_or(text.len(), |(at, _)| at);
     text.truncate(end);
     text + CUT_MARK
 }
@@ -186,9 +169,7 @@ mod tests {
             message: "é".repeat(8_193),
             stack_trace: Some("é".repeat(40_000)),
             level: Some("x".repeat(300)),
-            tags: (0..40)
-                .map(|n| (format!("{n:0>70}"), "v".repeat(256)))
-                .collect(),
+            tags: (0..40).map(|n| (format!("{n:0>70}"), "v".repeat(256))).collect(),
             ..Event::default()
         });
         assert_eq!(payload.message.chars().count(), 8_192);
@@ -209,10 +190,7 @@ mod tests {
     #[test]
     fn text_at_the_limit_is_kept_whole() {
         let message = "é".repeat(8_192);
-        let event = Event {
-            message: message.clone(),
-            ..Event::default()
-        };
+        let event = Event { message: message.clone(), ..Event::default() };
         assert_eq!(Payload::from(event).message, message);
     }
 
@@ -221,12 +199,9 @@ mod tests {
         let id = Some(EventId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
         assert_eq!(EventId::parse("01234567-89ab-CDEF-0123-456789abcdef"), id);
         assert_eq!(EventId::parse("0123456789abcdef0123456789abcdef"), id);
-        for wrong in [
-            "",
-            "1",
-            "0123456789abcdef0123456789abcde-",
-            "0123456789abcdef0123456789abcdeg",
-        ] {
+        for wrong in
+            ["", "1", "0123456789abcdef0123456789abcde-", "0123456789abcdef0123456789abcdeg"]
+        {
             assert_eq!(EventId::parse(wrong), None, "{wrong}");
         }
     }

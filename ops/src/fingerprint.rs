@@ -43,9 +43,7 @@ impl Fingerprint {
 
     /// A fingerprint of the first sixteen bytes as a number: enough to spread by.
     pub fn spread(&self) -> u64 {
-        self.0[8..16]
-            .iter()
-            .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+        self.0[8..16].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 }
 
@@ -94,11 +92,7 @@ impl<'scope, T: Time, W: 'static> WithFingerprint<'scope, T, W>
 /// fingerprint list, each length being the string's bytes as a little-endian `u64`.
 /// An empty service or list counts as absent.
 pub fn canonical(event: &Event, mut write: impl FnMut(&[u8])) {
-    if let Some(service) = event
-        .service
-        .as_deref()
-        .filter(|service| !service.is_empty())
-    {
+    if let Some(service) = event.service.as_deref().filter(|service| !service.is_empty()) {
         write(service.as_bytes());
         write(&[0]);
     }
@@ -156,10 +150,7 @@ mod tests {
     use super::*;
 
     fn event(message: &str) -> Event {
-        Event {
-            message: message.to_owned(),
-            ..Event::default()
-        }
+        Event { message: message.to_owned(), ..Event::default() }
     }
 
     #[test]
@@ -174,30 +165,12 @@ mod tests {
     #[test]
     fn services_and_own_fingerprints_separate() {
         let bare = event("m");
-        let in_a = Event {
-            service: Some("a".into()),
-            ..event("m")
-        };
-        let in_b = Event {
-            service: Some("b".into()),
-            ..event("m")
-        };
-        let empty = Event {
-            service: Some(String::new()),
-            ..event("m")
-        };
-        let own = Event {
-            fingerprint: vec!["m".into()],
-            ..event("anything")
-        };
-        let joined = Event {
-            fingerprint: vec!["ab".into()],
-            ..event("m")
-        };
-        let split = Event {
-            fingerprint: vec!["a".into(), "b".into()],
-            ..event("m")
-        };
+        let in_a = Event { service: Some("a".into()), ..event("m") };
+        let in_b = Event { service: Some("b".into()), ..event("m") };
+        let empty = Event { service: Some(String::new()), ..event("m") };
+        let own = Event { fingerprint: vec!["m".into()], ..event("anything") };
+        let joined = Event { fingerprint: vec!["ab".into()], ..event("m") };
+        let split = Event { fingerprint: vec!["a".into(), "b".into()], ..event("m") };
         let all = [&bare, &in_a, &in_b, &own, &joined, &split].map(Fingerprint::of);
         for (i, left) in all.iter().enumerate() {
             for right in &all[i + 1..] {
@@ -207,20 +180,14 @@ mod tests {
         assert_eq!(Fingerprint::of(&bare), Fingerprint::of(&empty));
         assert_eq!(
             Fingerprint::of(&own),
-            Fingerprint::of(&Event {
-                fingerprint: vec!["m".into()],
-                ..event("other")
-            })
+            Fingerprint::of(&Event { fingerprint: vec!["m".into()], ..event("other") })
         );
     }
 
     #[test]
     fn environment_and_release_are_not_identity() {
-        let other = Event {
-            environment: Some("staging".into()),
-            release: Some("2".into()),
-            ..event("m")
-        };
+        let other =
+            Event { environment: Some("staging".into()), release: Some("2".into()), ..event("m") };
         assert_eq!(Fingerprint::of(&event("m")), Fingerprint::of(&other));
     }
 
@@ -228,10 +195,7 @@ mod tests {
     fn hex_goes_there_and_back() {
         let fingerprint = Fingerprint::of(&event("x"));
         assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
-        assert_eq!(
-            fingerprint.to_string().to_uppercase().parse(),
-            Ok(fingerprint)
-        );
+        assert_eq!(fingerprint.to_string().to_uppercase().parse(), Ok(fingerprint));
         assert_eq!("zz".parse::<Fingerprint>(), Err(NotAFingerprint));
         assert_eq!("g".repeat(64).parse::<Fingerprint>(), Err(NotAFingerprint));
     }

@@ -50,20 +50,14 @@ pub trait FirstSeen<'scope, T: Time> {
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
-    ) -> (
-        StreamVec<'scope, T, (Fingerprint, Box<Details>)>,
-        StreamVec<'scope, T, Entry>,
-    );
+    ) -> (StreamVec<'scope, T, (Fingerprint, Box<Details>)>, StreamVec<'scope, T, Entry>);
 }
 
 impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
-    ) -> (
-        StreamVec<'scope, T, (Fingerprint, Box<Details>)>,
-        StreamVec<'scope, T, Entry>,
-    ) {
+    ) -> (StreamVec<'scope, T, (Fingerprint, Box<Details>)>, StreamVec<'scope, T, Entry>) {
         let mut builder = OperatorBuilder::new("FirstSeen".to_owned(), self.scope());
         let mut input = builder.new_input(self, Pipeline);
         builder.set_notify_for(0, FrontierInterest::Never);

@@ -58,10 +58,7 @@ impl Part {
 
     /// The part with this index, or `None` from [`Part::COUNT`] on.
     pub fn new(index: usize) -> Option<Self> {
-        u8::try_from(index)
-            .ok()
-            .filter(|_| index < Self::COUNT)
-            .map(Self)
+        u8::try_from(index).ok().filter(|_| index < Self::COUNT).map(Self)
     }
 
     /// All parts in order.

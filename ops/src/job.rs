@@ -177,23 +177,11 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if count > content.len() / ENTRY_BYTES_MIN {
         return Err(JobError::Content("number of entries"));
     }
-    let entries = (0..count)
-        .map(|_| reader.entry())
-        .collect::<Result<_, _>>()?;
+    let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
     if reader.at != content.len() {
         return Err(JobError::Content("length"));
     }
-    Ok(Job {
-        shard,
-        term,
-        flight: Flight {
-            seq,
-            epoch,
-            received_min,
-            received_max,
-            entries,
-        },
-    })
+    Ok(Job { shard, term, flight: Flight { seq, epoch, received_min, received_max, entries } })
 }
 
 struct Reader<'a> {
@@ -203,14 +191,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn slice(&mut self, length: usize) -> Result<&'a [u8], JobError> {
-        let end = self
-            .at
-            .checked_add(length)
-            .ok_or(JobError::Short(self.at))?;
-        let slice = self
-            .bytes
-            .get(self.at..end)
-            .ok_or(JobError::Short(self.at))?;
+        let end = self.at.checked_add(length).ok_or(JobError::Short(self.at))?;
+        let slice = self.bytes.get(self.at..end).ok_or(JobError::Short(self.at))?;
         self.at = end;
         Ok(slice)
     }
@@ -236,11 +218,7 @@ impl<'a> Reader<'a> {
     fn timestamp(&mut self) -> Result<Timestamp, JobError> {
         let millis = i64::from_le_bytes(self.array()?);
         let at = Timestamp::from_millis(millis);
-        if at.millis() == millis {
-            Ok(at)
-        } else {
-            Err(JobError::Content("timestamp"))
-        }
+        if at.millis() == millis { Ok(at) } else { Err(JobError::Content("timestamp")) }
     }
 
     fn entry(&mut self) -> Result<Entry, JobError> {
@@ -250,22 +228,13 @@ impl<'a> Reader<'a> {
         if window.start() != start {
             return Err(JobError::Content("window"));
         }
-        let tally = Tally {
-            count: self.u64()?,
-            first: self.timestamp()?,
-            last: self.timestamp()?,
-        };
+        let tally = Tally { count: self.u64()?, first: self.timestamp()?, last: self.timestamp()? };
         let details = match self.array()? {
             [0] => None,
             [1] => Some(Box::new(self.details()?)),
             [_] => return Err(JobError::Content("details")),
         };
-        Ok(Entry {
-            fingerprint,
-            window,
-            tally,
-            details,
-        })
+        Ok(Entry { fingerprint, window, tally, details })
     }
 
     fn details(&mut self) -> Result<Details, JobError> {
@@ -299,8 +268,7 @@ impl<'a> Reader<'a> {
         }
         let length = usize::try_from(length).map_err(|_| JobError::Content("length"))?;
         let text = std::str::from_utf8(self.slice(length)?);
-        text.map(|text| Some(text.to_owned()))
-            .map_err(|_| JobError::Content("text"))
+        text.map(|text| Some(text.to_owned())).map_err(|_| JobError::Content("text"))
     }
 }
 
@@ -316,31 +284,21 @@ mod tests {
 
     fn details() -> impl Strategy<Value = Details> {
         let tags = proptest::collection::vec((".{0,9}", ".{0,9}"), 0..3);
-        (
-            ".{0,40}",
-            text(),
-            text(),
-            text(),
-            (text(), text(), text()),
-            tags,
-        )
-            .prop_map(
-                |(message, stack_trace, kind, level, (service, environment, release), tags)| {
-                    Details {
-                        rule: RuleVersion(1),
-                        payload: Payload {
-                            message,
-                            stack_trace,
-                            kind,
-                            level,
-                            service,
-                            environment,
-                            release,
-                            tags,
-                        },
-                    }
+        (".{0,40}", text(), text(), text(), (text(), text(), text()), tags).prop_map(
+            |(message, stack_trace, kind, level, (service, environment, release), tags)| Details {
+                rule: RuleVersion(1),
+                payload: Payload {
+                    message,
+                    stack_trace,
+                    kind,
+                    level,
+                    service,
+                    environment,
+                    release,
+                    tags,
                 },
-            )
+            },
+        )
     }
 
     fn entries() -> impl Strategy<Value = Entry> {
@@ -412,13 +370,7 @@ mod tests {
             },
         });
         bytes[4] = 2;
-        assert_eq!(
-            decode(&bytes),
-            Err(JobError::Newer {
-                version: 2,
-                flags: 0
-            })
-        );
+        assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
         assert_eq!(decode(b"RDB0"), Err(JobError::Magic));
         assert_eq!(decode(b"ES"), Err(JobError::Short(0)));
     }

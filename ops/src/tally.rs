@@ -1,7 +1,7 @@
 //! What is folded per fingerprint and window.
 
 use differential_dataflow::difference::{IsZero, Semigroup};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use timely::{
     dataflow::{StreamVec, channels::pact::Pipeline, operators::Operator},
@@ -34,11 +34,7 @@ pub struct Tally {
 impl Tally {
     /// The tally of one event at `at`.
     pub fn one(at: Timestamp) -> Self {
-        Self {
-            count: 1,
-            first: at,
-            last: at,
-        }
+        Self { count: 1, first: at, last: at }
     }
 
     /// Folds `other` into this.
@@ -107,7 +103,7 @@ impl<W> Default for Tallied<W> {
 struct Forming<W> {
     tallied: Tallied<W>,
     positions: FxHashMap<(Fingerprint, Window), usize>,
-    detailed: FxHashMap<Fingerprint, ()>,
+    detailed: FxHashSet<Fingerprint>,
 }
 
 impl<W> Forming<W> {
@@ -115,7 +111,7 @@ impl<W> Forming<W> {
         Self {
             tallied: Tallied::default(),
             positions: FxHashMap::default(),
-            detailed: FxHashMap::default(),
+            detailed: FxHashSet::default(),
         }
     }
 
@@ -139,21 +135,11 @@ impl<W> Forming<W> {
             tallied.entries[*position].tally.fold(&tally);
             return;
         }
-        self.positions
-            .insert((fingerprint, window), tallied.entries.len());
-        let first = self.detailed.insert(fingerprint, ()).is_none();
-        let details = (first && wanted(&fingerprint)).then(|| {
-            Box::new(Details {
-                rule: RULE,
-                payload: event.into(),
-            })
-        });
-        tallied.entries.push(Entry {
-            fingerprint,
-            window,
-            tally,
-            details,
-        });
+        self.positions.insert((fingerprint, window), tallied.entries.len());
+        let first = self.detailed.insert(fingerprint);
+        let details = (first && wanted(&fingerprint))
+            .then(|| Box::new(Details { rule: RULE, payload: event.into() }));
+        tallied.entries.push(Entry { fingerprint, window, tally, details });
     }
 }
 

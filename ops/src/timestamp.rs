@@ -63,19 +63,12 @@ impl Timestamp {
     ///
     /// 10^11 seconds is the year 5138 and 10^11 milliseconds is March 1973.
     /// Returns `None` for negative or non-finite numbers and those past the year 9999.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "range is checked after rounding"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "range is checked after rounding")]
     pub fn from_number(number: f64) -> Option<Self> {
         if !number.is_finite() || number < 0.0 {
             return None;
         }
-        let millis = if number < 1e11 {
-            number * 1000.0
-        } else {
-            number
-        };
+        let millis = if number < 1e11 { number * 1000.0 } else { number };
         Self::in_range(millis.round().min(9e15) as i64)
     }
 
@@ -101,22 +94,10 @@ mod tests {
     #[test]
     fn reads_rfc3339() {
         let at = Timestamp::from_millis(1_700_000_000_123);
-        assert_eq!(
-            Timestamp::parse_rfc3339("2023-11-14T22:13:20.123Z"),
-            Some(at)
-        );
-        assert_eq!(
-            Timestamp::parse_rfc3339("2023-11-15T00:13:20.1239+02:00"),
-            Some(at)
-        );
+        assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20.123Z"), Some(at));
+        assert_eq!(Timestamp::parse_rfc3339("2023-11-15T00:13:20.1239+02:00"), Some(at));
         assert_eq!(at.to_string(), "2023-11-14T22:13:20.123Z");
-        for wrong in [
-            "",
-            "2023-11-14",
-            "2023-11-14T22:13:20",
-            "20231114T221320Z",
-            "yesterday",
-        ] {
+        for wrong in ["", "2023-11-14", "2023-11-14T22:13:20", "20231114T221320Z", "yesterday"] {
             assert_eq!(Timestamp::parse_rfc3339(wrong), None, "{wrong}");
         }
         assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59Z"), None);

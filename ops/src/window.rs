@@ -27,9 +27,7 @@ impl Window {
     /// assert_ne!(window, Window::of(Timestamp::from_millis(60_000)));
     /// ```
     pub fn of(at: Timestamp) -> Self {
-        Self {
-            index: (at.millis() / Self::LENGTH_MS).unsigned_abs(),
-        }
+        Self { index: (at.millis() / Self::LENGTH_MS).unsigned_abs() }
     }
 
     /// First instant inside the window.

@@ -73,11 +73,7 @@ impl<'scope, T: Time + TotalOrder + Lattice> WindowCounts<'scope, T>
                             return;
                         };
                         let updates = entries.flat_map(|entries| entries.drain(..)).map(|entry| {
-                            (
-                                ((entry.fingerprint, entry.window), ()),
-                                at.clone(),
-                                entry.tally,
-                            )
+                            (((entry.fingerprint, entry.window), ()), at.clone(), entry.tally)
                         });
                         output.session(&time).give_iterator(updates);
                     });

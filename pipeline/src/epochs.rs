@@ -25,11 +25,7 @@ struct Open {
 impl EpochClock {
     /// A clock on which the next epoch comes after `last`.
     pub(crate) fn new(last: Epoch, interval: Duration) -> Self {
-        Self {
-            last,
-            open: None,
-            interval,
-        }
+        Self { last, open: None, interval }
     }
 
     /// The epoch for a flight that is sealed now; opens one if none is open.
@@ -39,11 +35,7 @@ impl EpochClock {
         }
         let epoch = Epoch::open(self.last, wall);
         self.last = epoch;
-        self.open = Some(Open {
-            epoch,
-            since: now,
-            last: None,
-        });
+        self.open = Some(Open { epoch, since: now, last: None });
         epoch
     }
 
@@ -57,10 +49,7 @@ impl EpochClock {
     /// Closes the open epoch if its time is up or `at_once`; says which it was and its last
     /// flight. To be called while no flight is out.
     pub(crate) fn close(&mut self, now: Duration, at_once: bool) -> Option<(Epoch, Seq)> {
-        let up = self
-            .open
-            .as_ref()
-            .is_some_and(|open| now >= open.since + self.interval);
+        let up = self.open.as_ref().is_some_and(|open| now >= open.since + self.interval);
         if !up && !at_once {
             return None;
         }
@@ -104,9 +93,7 @@ impl OpenEpochs {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Epoch, Seq>> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -135,9 +122,6 @@ mod tests {
         let mut clock = EpochClock::new(Epoch(5), Duration::ZERO);
         clock.current(Duration::ZERO, Timestamp::default());
         assert_eq!(clock.close(Duration::ZERO, true), None);
-        assert_eq!(
-            clock.current(Duration::ZERO, Timestamp::default()),
-            Epoch(7)
-        );
+        assert_eq!(clock.current(Duration::ZERO, Timestamp::default()), Epoch(7));
     }
 }

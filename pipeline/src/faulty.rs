@@ -43,17 +43,12 @@ enum How {
 impl Faults {
     /// Faults from this seed.
     pub fn new(seed: u64, per_thousand: u64) -> Self {
-        Self {
-            state: Arc::new(AtomicU64::new(seed)),
-            per_thousand,
-        }
+        Self { state: Arc::new(AtomicU64::new(seed)), per_thousand }
     }
 
     fn next(&self) -> Option<How> {
         // splitmix64 (Steele, Lea, Flood 2014) on a counter shared by all handles
-        let state = self
-            .state
-            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let state = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let mixed = mixed ^ (mixed >> 31);
@@ -96,9 +91,7 @@ impl<J: Journal> Journal for Faulty<J> {
     }
 
     fn commit(&mut self, commit: Commit, done: CommitDone) {
-        let lost = || CommitFault::Unknown {
-            reason: "fault on purpose".to_owned(),
-        };
+        let lost = || CommitFault::Unknown { reason: "fault on purpose".to_owned() };
         match self.faults.next() {
             None => self.store.commit(commit, done),
             Some(How::Refused) => done(Err(CommitFault::Refused {
@@ -106,9 +99,9 @@ impl<J: Journal> Journal for Faulty<J> {
                 armed: (commit.fence.seq.0 % 2 == 0).then_some(commit.armed),
             })),
             Some(How::LostRequest) => done(Err(lost())),
-            Some(How::LostAnswer) => self
-                .store
-                .commit(commit, Box::new(move |_| done(Err(lost())))),
+            Some(How::LostAnswer) => {
+                self.store.commit(commit, Box::new(move |_| done(Err(lost()))))
+            }
         }
     }
 

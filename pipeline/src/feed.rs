@@ -62,18 +62,8 @@ impl Feed {
     ) -> (Arc<Self>, Receiver<Executed>) {
         let (flights, receiver) = bounded(FEED_FLIGHTS_MAX);
         let closed = Some((fence.epoch, fence.seq));
-        let horizon = Mutex::new(Horizon {
-            executed: fence.seq,
-            closed,
-            ended: false,
-        });
-        let feed = Self {
-            flights,
-            bytes: AtomicUsize::new(0),
-            horizon,
-            wake,
-            counters,
-        };
+        let horizon = Mutex::new(Horizon { executed: fence.seq, closed, ended: false });
+        let feed = Self { flights, bytes: AtomicUsize::new(0), horizon, wake, counters };
         (Arc::new(feed), receiver)
     }
 
@@ -110,18 +100,10 @@ impl Feed {
 
     /// How far ingest has come.
     pub(crate) fn horizon(&self) -> Horizon {
-        *self
-            .horizon
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.horizon.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut Horizon)) {
-        change(
-            &mut self
-                .horizon
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        change(&mut self.horizon.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 }

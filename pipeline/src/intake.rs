@@ -29,14 +29,7 @@ impl<W> Intake<W> {
     /// A channel of [`CHANNEL_EVENTS_MAX`] events whose receiver is woken by `wake`.
     pub(crate) fn new(wake: Arc<Wake>, counters: Arc<Counters>) -> (Self, Receiver<Received<W>>) {
         let (events, receiver) = bounded(CHANNEL_EVENTS_MAX);
-        (
-            Self {
-                events,
-                wake,
-                counters,
-            },
-            receiver,
-        )
+        (Self { events, wake, counters }, receiver)
     }
 
     /// Hands one event over, or gives it back at once if the channel is full: it is shed.

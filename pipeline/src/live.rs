@@ -35,10 +35,7 @@ pub fn read(
 ) -> Result<ErrorRow, LiveFault> {
     let pending = backlog.pending(fingerprint, epochs)?;
     let mut row = errors.read(shard, fingerprint)?;
-    let waiting = epochs
-        .iter()
-        .zip(pending)
-        .filter(|(epoch, _)| **epoch > row.epoch);
+    let waiting = epochs.iter().zip(pending).filter(|(epoch, _)| **epoch > row.epoch);
     row.count += waiting.map(|(_, count)| count).sum::<u64>();
     Ok(row)
 }

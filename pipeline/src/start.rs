@@ -99,11 +99,7 @@ pub fn start<W: Waiter>(
     let at_least = tables_stand(settings, stores.errors.as_ref());
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     let fence = *armed.fence();
-    let claim = Claim {
-        shard: settings.shard,
-        term: fence.term,
-        nonce: fence.nonce,
-    };
+    let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
     tracing::info!(
         shard = claim.shard.0,
         term = claim.term.0,
@@ -175,19 +171,8 @@ pub fn start<W: Waiter>(
     let keeper = spawn("keeper", move || keeper.run());
     let apply = spawn_apply(settings.workers.get(), first, &sinks);
     let ingest = spawn_ingest(ingest, stops_sender);
-    let running = Running {
-        ingest,
-        apply,
-        keeper,
-    };
-    Ok(Pipeline {
-        intake,
-        stops,
-        counters,
-        epochs,
-        claim,
-        running,
-    })
+    let running = Running { ingest, apply, keeper };
+    Ok(Pipeline { intake, stops, counters, epochs, claim, running })
 }
 
 /// Requests that wait for the keeper.
@@ -197,21 +182,9 @@ const KEEPER_ASKED_MAX: usize = 1_024;
 fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
     match errors.writer().guards(settings.shard) {
         Ok(guards) => Progress {
-            term: guards
-                .iter()
-                .map(|guard| guard.term)
-                .max()
-                .unwrap_or_default(),
-            seq: guards
-                .iter()
-                .map(|guard| guard.seq)
-                .max()
-                .unwrap_or_default(),
-            epoch: guards
-                .iter()
-                .map(|guard| guard.epoch)
-                .max()
-                .unwrap_or_default(),
+            term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
+            seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
+            epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
         },
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");
@@ -236,10 +209,7 @@ fn workers(
         count => CommunicationConfig::Process(count),
     };
     let worker = WorkerConfig::default().idle_spin(Duration::ZERO);
-    let config = timely::Config {
-        communication,
-        worker,
-    };
+    let config = timely::Config { communication, worker };
     timely::execute(config, run).expect("workers within one process need nothing that can fail")
 }
 
@@ -269,15 +239,11 @@ struct Sinks {
 
 fn spawn_apply(count: usize, first: First, sinks: &Sinks) -> WorkerGuards<()> {
     let mut first = Some(first);
-    let shares: Vec<_> = (0..count)
-        .map(|index| Some(sinks.share(index, count, first.take())))
-        .collect();
+    let shares: Vec<_> =
+        (0..count).map(|index| Some(sinks.share(index, count, first.take()))).collect();
     let shares = Mutex::new(shares);
     workers(count, move |worker| {
-        let share = shares
-            .lock()
-            .ok()
-            .and_then(|mut shares| shares[worker.index()].take());
+        let share = shares.lock().ok().and_then(|mut shares| shares[worker.index()].take());
         if let Some(apply) = share {
             apply_worker::run(worker, apply);
         }
@@ -298,18 +264,14 @@ impl Sinks {
             channel,
             errors: self.errors.writer(),
             claim: self.claim,
-            parts: Part::all()
-                .filter(|part| part.index() % count == index)
-                .collect(),
+            parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),
         };
         spawn("counts", move || writer.run());
         Apply {
             details,
-            pending: PendingHandle {
-                keeper: self.keeper.clone(),
-            },
+            pending: PendingHandle { keeper: self.keeper.clone() },
             counts,
             epochs: Arc::clone(&self.epochs),
             clock: Arc::clone(&self.clock),

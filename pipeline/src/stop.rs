@@ -21,6 +21,9 @@ pub enum Stop {
         /// The last one the journal knows.
         found: Seq,
     },
+    /// The journal executed half of a commit.
+    #[error("the journal broke its own transaction: {0}")]
+    Broken(String),
     /// The tables have forgotten epochs that they had committed.
     #[error(
         "the tables went back from epoch {expected} to {found} in part {part}: start again to apply from the journal"
@@ -57,6 +60,7 @@ impl Stop {
         match self {
             Self::Fenced(_) => 75,
             Self::JournalRegressed { .. } | Self::ErrorsRegressed { .. } => 74,
+            Self::Broken(_) => 70,
             Self::Poison { .. } | Self::Gap { .. } => 65,
         }
     }

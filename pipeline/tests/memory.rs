@@ -53,9 +53,7 @@ fn run(events: &[(u8, i64)], workers: usize) -> (Counts, Windows) {
 fn expected(events: &[(u8, i64)]) -> (BTreeMap<String, u64>, u64) {
     let mut counts = BTreeMap::new();
     for (message, _) in events {
-        *counts
-            .entry(fingerprint(&format!("message {message}")).to_string())
-            .or_default() += 1;
+        *counts.entry(fingerprint(&format!("message {message}")).to_string()).or_default() += 1;
     }
     (counts, events.len() as u64)
 }
@@ -130,12 +128,7 @@ fn a_successor_applies_what_its_predecessor_acked() {
     for number in 0..500 {
         first.offer(&body(&format!("message {}", number % 10), number % 90));
     }
-    assert!(
-        first
-            .outcomes()
-            .values()
-            .all(|outcome| *outcome == Outcome::Stored)
-    );
+    assert!(first.outcomes().values().all(|outcome| *outcome == Outcome::Stored));
     let executed = journal.clone().fence().unwrap().seq;
     assert!(executed >= Seq(1) && errors.counts().is_empty());
 
@@ -144,10 +137,7 @@ fn a_successor_applies_what_its_predecessor_acked() {
     second.offer(&body("message 0", 0));
     assert_eq!(second.outcomes()[&0], Outcome::Stored);
     first.offer(&body("too late", 0));
-    assert!(matches!(
-        first.pipeline.stops.recv().unwrap(),
-        Stop::Fenced(_)
-    ));
+    assert!(matches!(first.pipeline.stops.recv().unwrap(), Stop::Fenced(_)));
     second.end();
     first.abandon();
 
@@ -156,19 +146,12 @@ fn a_successor_applies_what_its_predecessor_acked() {
     assert_eq!(counts[&fingerprint("message 0")].count, 51);
     assert_eq!(counts[&fingerprint("message 9")].count, 50);
     assert_eq!(errors.messages()[&fingerprint("message 3")], "message 3");
-    assert!(
-        errors
-            .guards(Shard(0))
-            .iter()
-            .all(|guard| guard.seq > executed)
-    );
+    assert!(errors.guards(Shard(0)).iter().all(|guard| guard.seq > executed));
 }
 
 #[test]
 fn replaying_the_journal_gives_the_same_rows_as_the_first_run() {
-    let events: Vec<_> = (0..300)
-        .map(|n| ((n % 17) as u8, i64::from(n % 95)))
-        .collect();
+    let events: Vec<_> = (0..300).map(|n| ((n % 17) as u8, i64::from(n % 95))).collect();
     let first = run(&events, 1);
     let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
     let away = Stores {
@@ -197,10 +180,7 @@ fn faults_in_bodies_are_answered_and_stop_nothing() {
     run.offer(&body("fine", 0));
     run.offer(r#"{"mesage":"m"}"#);
     let outcomes = run.outcomes();
-    assert!(matches!(
-        outcomes[&0],
-        Outcome::Invalid(Fault { field: None, .. })
-    ));
+    assert!(matches!(outcomes[&0], Outcome::Invalid(Fault { field: None, .. })));
     assert_eq!(outcomes[&1], Outcome::Stored);
     assert!(
         matches!(&outcomes[&2], Outcome::Invalid(Fault { field: Some(field), .. }) if field == "mesage")
@@ -220,14 +200,7 @@ fn words_are_sent_until_they_are_known_and_counted_live_at_once() {
     let name = fingerprint("boom");
     let live = |run: &Run| {
         let epochs = run.pipeline.epochs.all();
-        live::read(
-            Shard(0),
-            &name,
-            &epochs,
-            &mut journal.clone(),
-            &mut errors.clone(),
-        )
-        .unwrap()
+        live::read(Shard(0), &name, &epochs, &mut journal.clone(), &mut errors.clone()).unwrap()
     };
     run.offer(&body("boom", 0));
     run.outcomes();
@@ -249,14 +222,8 @@ fn words_are_sent_until_they_are_known_and_counted_live_at_once() {
         std::thread::yield_now();
     }
     let jobs_after = journal.clone().size().unwrap();
-    let (jobs, bytes) = (
-        jobs_after.jobs - jobs_before.jobs,
-        jobs_after.bytes - jobs_before.bytes,
-    );
-    assert!(
-        bytes / jobs < jobs_before.bytes,
-        "a known error's words are not sent again"
-    );
+    let (jobs, bytes) = (jobs_after.jobs - jobs_before.jobs, jobs_after.bytes - jobs_before.bytes);
+    assert!(bytes / jobs < jobs_before.bytes, "a known error's words are not sent again");
     run.end();
     assert_eq!(errors.counts()[&name].count, 4);
 }
@@ -284,12 +251,8 @@ fn a_journal_that_went_back_is_carried_on_from_the_tables() {
 #[test]
 fn the_memory_journal_hands_out_each_term_once() {
     let mut journal = MemoryJournal::default();
-    let first = journal
-        .acquire(errsift_ops::id::Nonce(1), Progress::default())
-        .unwrap();
-    let second = journal
-        .acquire(errsift_ops::id::Nonce(2), Progress::default())
-        .unwrap();
+    let first = journal.acquire(errsift_ops::id::Nonce(1), Progress::default()).unwrap();
+    let second = journal.acquire(errsift_ops::id::Nonce(2), Progress::default()).unwrap();
     assert!(second.armed.fence().term > first.armed.fence().term);
     assert_eq!(Part::COUNT, 64);
 }

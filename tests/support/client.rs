@@ -18,10 +18,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self {
-            address,
-            connection: None,
-        }
+        Self { address, connection: None }
     }
 
     /// Posts JSON; the status and the body of the answer. Panics when there is none.
@@ -53,11 +50,7 @@ impl Client {
     ) -> io::Result<(u16, String)> {
         let mut connection = self.take_connection()?;
         let mut bytes = Vec::with_capacity(512 + body.len());
-        write!(
-            bytes,
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\n",
-            self.address
-        )?;
+        write!(bytes, "{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address)?;
         for (name, value) in headers {
             write!(bytes, "{name}: {value}\r\n")?;
         }

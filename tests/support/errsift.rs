@@ -19,14 +19,10 @@ impl Errsift {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         let command = move |port, _dir: &Path| {
             let mut command = command();
-            command
-                .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
-                .args(&flags);
+            command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]).args(&flags);
             command
         };
-        Self {
-            process: Process::start(Program::new("errsift", command, is_ready)),
-        }
+        Self { process: Process::start(Program::new("errsift", command, is_ready)) }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -8,16 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SETS: [&str; 8] = [
-    "Apache",
-    "BGL",
-    "HDFS",
-    "Hadoop",
-    "Linux",
-    "OpenStack",
-    "Spark",
-    "Zookeeper",
-];
+const SETS: [&str; 8] =
+    ["Apache", "BGL", "HDFS", "Hadoop", "Linux", "OpenStack", "Spark", "Zookeeper"];
 
 const SYNTHETIC_UNIQUE: u32 = 8_628;
 const SYNTHETIC_REPEATED: u32 = 589;
@@ -29,10 +21,7 @@ pub fn contents() -> Option<Vec<String>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/loghub-dev");
     let messages = contents_of(&dir);
     if messages.is_none() {
-        eprintln!(
-            "SKIPPED: no Loghub sets in {}, made-up lines take their place",
-            dir.display()
-        );
+        eprintln!("SKIPPED: no Loghub sets in {}, made-up lines take their place", dir.display());
     }
     messages
 }
@@ -97,9 +86,8 @@ pub fn synthetic() -> Vec<String> {
         messages.push(unique_message(n));
     }
     // The n-th most frequent line occurs 569 / n times, at least twice; the remainder is spread.
-    let mut occurrences: Vec<u32> = (1..=SYNTHETIC_REPEATED)
-        .map(|rank| (SYNTHETIC_TOP / rank).max(2))
-        .collect();
+    let mut occurrences: Vec<u32> =
+        (1..=SYNTHETIC_REPEATED).map(|rank| (SYNTHETIC_TOP / rank).max(2)).collect();
     let missing = SYNTHETIC_LINES - SYNTHETIC_UNIQUE - occurrences.iter().sum::<u32>();
     let below_top = 1..occurrences.len();
     for at in below_top.cycle().take(missing as usize) {
@@ -116,11 +104,7 @@ pub fn synthetic() -> Vec<String> {
 
 fn unique_message(n: u32) -> String {
     match n % 4 {
-        0 => format!(
-            "Received block blk_{} of size 67108864 from /10.0.0.{}",
-            n * 7_919,
-            n % 250
-        ),
+        0 => format!("Received block blk_{} of size 67108864 from /10.0.0.{}", n * 7_919, n % 250),
         1 => format!("workerEnv.init() ok /etc/httpd/conf/workers{n}.properties"),
         2 => format!("\"GET /v2/servers/{n:08x}/detail HTTP/1.1\" status: 500, time: 0.{n:04}"),
         _ => {
@@ -133,11 +117,7 @@ fn repeated_message(n: u32) -> String {
     match n % 3 {
         0 => format!("mod_jk child workerEnv in error state {n}"),
         1 => format!("instruction cache parity error corrected, rank {n}"),
-        _ => format!(
-            "authentication failure; uid=0, tty=ssh, rhost=10.1.{}.{}",
-            n / 250,
-            n % 250
-        ),
+        _ => format!("authentication failure; uid=0, tty=ssh, rhost=10.1.{}.{}", n / 250, n % 250),
     }
 }
 
@@ -145,9 +125,8 @@ fn repeated_message(n: u32) -> String {
 fn shuffle(messages: &mut [String]) {
     let mut state: u64 = 1;
     for end in (1..messages.len()).rev() {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let bound = u64::try_from(end + 1).expect("a length fits");
         let at = usize::try_from((state >> 33) % bound).expect("below a length");
         messages.swap(end, at);

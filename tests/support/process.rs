@@ -61,11 +61,7 @@ impl Program {
         command: impl Fn(u16, &Path) -> Command + Send + 'static,
         ready: impl Fn(Running) -> bool + Send + 'static,
     ) -> Self {
-        Self {
-            name,
-            command: Box::new(command),
-            ready: Box::new(ready),
-        }
+        Self { name, command: Box::new(command), ready: Box::new(ready) }
     }
 }
 
@@ -88,12 +84,7 @@ impl Process {
         let port = ports::free();
         let child = spawn(&program, dir.path(), port);
         // From here on a panic, also one of `ready`, kills the child and prints its log.
-        let mut process = Self {
-            program,
-            dir,
-            port,
-            child,
-        };
+        let mut process = Self { program, dir, port, child };
         for start in 1.. {
             let Err(fault) = process.await_ready() else {
                 break;
@@ -153,10 +144,7 @@ impl Process {
             .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name])
             .arg(self.pid().to_string())
             .status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "SIG{name} failed"
-        );
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{name} failed");
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -185,11 +173,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
                 return Err(format!("ended before it was ready, {status}"));
             }
-            let running = Running {
-                port: self.port,
-                pid: self.pid(),
-                dir: self.dir.path(),
-            };
+            let running = Running { port: self.port, pid: self.pid(), dir: self.dir.path() };
             if ports::listens(running.pid, running.port) && (self.program.ready)(running) {
                 return Ok(());
             }
@@ -224,9 +208,7 @@ fn spawn(program: &Program, dir: &Path, port: u16) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("cannot share the server's log"))
         .stderr(log);
-    command
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+    command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
 /// Kills and waits; both do nothing to a child that was waited for before.

@@ -20,9 +20,7 @@ impl Redis {
     pub fn start_with(settings: &[&str]) -> Self {
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let command = move |port, dir: &Path| command(port, dir, &settings);
-        Self {
-            process: Process::start(Program::new("redis", command, is_ready)),
-        }
+        Self { process: Process::start(Program::new("redis", command, is_ready)) }
     }
 
     /// As `--redis-url` takes it.

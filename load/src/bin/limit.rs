@@ -45,9 +45,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyp
 
 async fn serve_connection(stream: TcpStream) {
     // A client that goes away in the middle is the generator stopping: nothing to report.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
 async fn serve(listener: TcpListener) -> std::io::Result<Infallible> {
@@ -65,15 +63,11 @@ fn listen_address(mut arguments: impl Iterator<Item = String>) -> Result<SocketA
         match argument.as_str() {
             "--listen" => listen = arguments.next().ok_or("--listen needs an address")?,
             other => {
-                return Err(format!(
-                    "unknown argument {other}; only --listen IP:PORT is"
-                ));
+                return Err(format!("unknown argument {other}; only --listen IP:PORT is"));
             }
         }
     }
-    listen
-        .parse()
-        .map_err(|error| format!("--listen {listen}: {error}, expected IP:PORT"))
+    listen.parse().map_err(|error| format!("--listen {listen}: {error}, expected IP:PORT"))
 }
 
 #[tokio::main]
@@ -96,18 +90,12 @@ mod tests {
     #[test]
     fn the_address_is_the_flag_or_the_default() {
         assert_eq!(parsed(&[]), Ok("127.0.0.1:9003".to_owned()));
-        assert_eq!(
-            parsed(&["--listen", "127.0.0.1:0"]),
-            Ok("127.0.0.1:0".to_owned())
-        );
+        assert_eq!(parsed(&["--listen", "127.0.0.1:0"]), Ok("127.0.0.1:0".to_owned()));
     }
 
     #[test]
     fn a_bad_argument_is_named() {
-        assert_eq!(
-            parsed(&["--listen"]),
-            Err("--listen needs an address".to_owned())
-        );
+        assert_eq!(parsed(&["--listen"]), Err("--listen needs an address".to_owned()));
         assert!(parsed(&["--port"]).is_err_and(|error| error.contains("--port")));
         assert!(parsed(&["--listen", "9003"]).is_err_and(|error| error.contains("9003")));
     }

@@ -46,16 +46,7 @@ pub(crate) struct CountsChannel {
 pub(crate) fn counts_channel() -> (CountsHandle, CountsChannel) {
     let (send_epoch, epochs) = bounded(1);
     let (send_applied, applied) = bounded(1);
-    (
-        CountsHandle {
-            epochs: send_epoch,
-            applied,
-        },
-        CountsChannel {
-            epochs,
-            applied: send_applied,
-        },
-    )
+    (CountsHandle { epochs: send_epoch, applied }, CountsChannel { epochs, applied: send_applied })
 }
 
 /// The sink of `window_counts`.
@@ -90,11 +81,7 @@ impl<'scope> ApplyCounts<'scope> for StreamVec<'scope, u64, WindowCount<u64>> {
                 move |(input, frontier), _output| {
                     input.for_each(|_time, counts| {
                         for ((fingerprint, window), epoch, tally) in counts.drain(..) {
-                            let row = CountRow {
-                                fingerprint,
-                                window,
-                                tally,
-                            };
+                            let row = CountRow { fingerprint, window, tally };
                             rows.entry(Epoch(epoch)).or_default().push(row);
                         }
                     });
@@ -112,12 +99,7 @@ impl<'scope> ApplyCounts<'scope> for StreamVec<'scope, u64, WindowCount<u64>> {
                         rows.sort_unstable();
                         let activator = activator.clone();
                         // room for one, and none is with the thread
-                        let _ = handle.epochs.send(EpochCounts {
-                            epoch,
-                            seq,
-                            rows,
-                            activator,
-                        });
+                        let _ = handle.epochs.send(EpochCounts { epoch, seq, rows, activator });
                     }
                     match (out.or(open), &mut held) {
                         (Some(first), Some(held)) => held.downgrade(&first.0),

@@ -95,9 +95,7 @@ impl CountsWriter {
             None => match self.errors.take_guards(&self.claim) {
                 Ok(taken) => {
                     check(&self.claim, &self.parts, &taken, known.as_ref())?;
-                    self.counters
-                        .counted
-                        .set(taken.iter().map(|guard| guard.events).sum());
+                    self.counters.counted.set(taken.iter().map(|guard| guard.events).sum());
                     guards.insert(taken)
                 }
                 Err(fault) => return Ok(Err(fault)),
@@ -114,9 +112,7 @@ impl CountsWriter {
             match self.errors.apply(&self.claim, &range) {
                 Ok(Applied::Done) => {}
                 Ok(Applied::GuardMoved) => {
-                    return Ok(Err(ErrorsFault::Unknown(
-                        "a guard row has moved".to_owned(),
-                    )));
+                    return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
                 }
                 Err(fault) => return Ok(Err(fault)),
             }
@@ -154,11 +150,7 @@ fn check(
         }
         let expected = known.map_or(Epoch::default(), |known| known[part.index()].epoch);
         if guard.epoch < expected {
-            return Err(Stop::ErrorsRegressed {
-                part: *part,
-                expected,
-                found: guard.epoch,
-            });
+            return Err(Stop::ErrorsRegressed { part: *part, expected, found: guard.epoch });
         }
     }
     Ok(())
@@ -179,10 +171,7 @@ fn plan(parts: &[Part], guards: &Guards, upto: Epoch, rows: &[CountRow]) -> Vec<
             continue;
         }
         let events = rows[span.clone()].iter().map(|row| row.tally.count).sum();
-        let step = PartStep {
-            part: *part,
-            events,
-        };
+        let step = PartStep { part: *part, events };
         match steps.last_mut() {
             Some(last)
                 if last.after == after
@@ -192,11 +181,7 @@ fn plan(parts: &[Part], guards: &Guards, upto: Epoch, rows: &[CountRow]) -> Vec<
                 last.parts.push(step);
                 last.rows.end = span.end;
             }
-            _ => steps.push(Step {
-                after,
-                parts: vec![step],
-                rows: span,
-            }),
+            _ => steps.push(Step { after, parts: vec![step], rows: span }),
         }
     }
     steps
@@ -219,11 +204,7 @@ mod tests {
         CountRow {
             fingerprint: Fingerprint([first_byte; 32]),
             window: Window::of(at),
-            tally: Tally {
-                count: 2,
-                first: at,
-                last: at,
-            },
+            tally: Tally { count: 2, first: at, last: at },
         }
     }
 
@@ -232,10 +213,7 @@ mod tests {
         let parts: Vec<_> = Part::all().take(4).collect();
         let mut guards = [Guard::default(); Part::COUNT];
         let rows = [row(0), row(1), row(9)];
-        let step = |part: usize, events| PartStep {
-            part: parts[part],
-            events,
-        };
+        let step = |part: usize, events| PartStep { part: parts[part], events };
         assert_eq!(
             plan(&parts, &guards, Epoch(5), &rows),
             [Step {
@@ -250,62 +228,29 @@ mod tests {
         assert_eq!(
             plan(&parts, &guards, Epoch(5), &rows),
             [
-                Step {
-                    after: Epoch(0),
-                    parts: vec![step(1, 0)],
-                    rows: 2..2
-                },
-                Step {
-                    after: Epoch(3),
-                    parts: vec![step(2, 2)],
-                    rows: 2..3
-                },
-                Step {
-                    after: Epoch(0),
-                    parts: vec![step(3, 0)],
-                    rows: 3..3
-                },
+                Step { after: Epoch(0), parts: vec![step(1, 0)], rows: 2..2 },
+                Step { after: Epoch(3), parts: vec![step(2, 2)], rows: 2..3 },
+                Step { after: Epoch(0), parts: vec![step(3, 0)], rows: 3..3 },
             ]
         );
-        guards.fill(Guard {
-            epoch: Epoch(6),
-            ..Guard::default()
-        });
+        guards.fill(Guard { epoch: Epoch(6), ..Guard::default() });
         assert_eq!(plan(&parts, &guards, Epoch(5), &rows), []);
     }
 
     #[test]
     fn another_writers_guards_stop_the_process() {
-        let claim = Claim {
-            shard: Shard(0),
-            term: Term(2),
-            nonce: Nonce(7),
-        };
-        let ours = Guard {
-            term: Term(2),
-            nonce: Nonce(7),
-            epoch: Epoch(4),
-            ..Guard::default()
-        };
+        let claim = Claim { shard: Shard(0), term: Term(2), nonce: Nonce(7) };
+        let ours = Guard { term: Term(2), nonce: Nonce(7), epoch: Epoch(4), ..Guard::default() };
         let parts: Vec<_> = Part::all().collect();
         let mut guards = [ours; Part::COUNT];
         assert!(check(&claim, &parts, &guards, None).is_ok());
         guards[9].nonce = Nonce(8);
-        assert!(matches!(
-            check(&claim, &parts, &guards, None),
-            Err(Stop::Fenced(_))
-        ));
-        guards[9] = Guard {
-            epoch: Epoch(3),
-            ..ours
-        };
+        assert!(matches!(check(&claim, &parts, &guards, None), Err(Stop::Fenced(_))));
+        guards[9] = Guard { epoch: Epoch(3), ..ours };
         let known = [ours; Part::COUNT];
         assert!(matches!(
             check(&claim, &parts, &guards, Some(&known)),
-            Err(Stop::ErrorsRegressed {
-                found: Epoch(3),
-                ..
-            })
+            Err(Stop::ErrorsRegressed { found: Epoch(3), .. })
         ));
     }
 }

@@ -83,8 +83,7 @@ impl Feeder {
 
     /// Notes that all epochs before `frontier` are applied (`None`: all).
     pub(crate) fn applied(&mut self, frontier: Option<Epoch>) {
-        self.fed
-            .retain(|epoch, _| frontier.is_some_and(|frontier| *epoch >= frontier));
+        self.fed.retain(|epoch, _| frontier.is_some_and(|frontier| *epoch >= frontier));
     }
 
     /// The next thing to do. To be called until it says [`Feeding::Wait`] or [`Feeding::End`].
@@ -101,18 +100,13 @@ impl Feeder {
             }
             return Ok(self.next_flight());
         }
-        if let Some((epoch, _)) = horizon
-            .closed
-            .filter(|(epoch, seq)| *epoch >= self.epoch && *seq < self.next)
+        if let Some((epoch, _)) =
+            horizon.closed.filter(|(epoch, seq)| *epoch >= self.epoch && *seq < self.next)
         {
             self.epoch = Epoch(epoch.0 + 1);
             return Ok(Feeding::Advance(self.epoch));
         }
-        Ok(if horizon.ended {
-            Feeding::End
-        } else {
-            Feeding::Wait
-        })
+        Ok(if horizon.ended { Feeding::End } else { Feeding::Wait })
     }
 
     fn next_flight(&mut self) -> Feeding {
@@ -166,15 +160,10 @@ impl Feeder {
         }
         let mut expected = self.next;
         for bytes in &page.jobs {
-            let Job { shard, flight, .. } = job::decode(bytes).map_err(|error| Stop::Poison {
-                seq: expected,
-                error,
-            })?;
+            let Job { shard, flight, .. } =
+                job::decode(bytes).map_err(|error| Stop::Poison { seq: expected, error })?;
             if flight.seq != expected || shard != self.shard {
-                return Err(Stop::Gap {
-                    expected,
-                    found: flight.seq,
-                });
+                return Err(Stop::Gap { expected, found: flight.seq });
             }
             expected = expected.next();
             self.paged.push_back((bytes.len(), flight));

@@ -48,9 +48,5 @@ pub(crate) fn apply(
     grown.keep_pending(pending);
     let counted = entries.window_counts().apply_counts(counts, epochs);
     let (applied, _) = stored.concat(counted).probe();
-    Handles {
-        input,
-        applied,
-        pending: activator,
-    }
+    Handles { input, applied, pending: activator }
 }

@@ -44,20 +44,8 @@ pub(crate) fn details_writer(
 ) -> (DetailsHandle, DetailsWriter) {
     let (send_batch, batches) = bounded(1);
     let (send_stored, stored) = bounded(1);
-    let writer = DetailsWriter {
-        batches,
-        stored: send_stored,
-        errors,
-        confirmed,
-        counters,
-    };
-    (
-        DetailsHandle {
-            batches: send_batch,
-            stored,
-        },
-        writer,
-    )
+    let writer = DetailsWriter { batches, stored: send_stored, errors, confirmed, counters };
+    (DetailsHandle { batches: send_batch, stored }, writer)
 }
 
 impl DetailsWriter {
@@ -78,11 +66,8 @@ impl DetailsWriter {
             self.counters.errors_up.set(1);
             self.counters.details_rows.add(rows.len() as u64);
             // either end is gone only when the process ends
-            let _ = self.confirmed.send(
-                rows.into_iter()
-                    .map(|(fingerprint, _)| fingerprint)
-                    .collect(),
-            );
+            let _ =
+                self.confirmed.send(rows.into_iter().map(|(fingerprint, _)| fingerprint).collect());
             let _ = self.stored.send(());
             let _ = activator.activate();
         }

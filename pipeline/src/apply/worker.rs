@@ -54,23 +54,13 @@ pub(crate) struct First {
 
 /// Runs until everything that was journaled is applied and nothing follows.
 pub(crate) fn run(worker: &mut Worker, apply: Apply) {
-    let Apply {
-        details,
-        pending,
-        counts,
-        epochs,
-        clock,
-        first,
-    } = apply;
+    let Apply { details, pending, counts, epochs, clock, first } = apply;
     let due = Rc::new(Cell::new(false));
-    let Handles {
-        input,
-        applied,
-        pending: grown,
-    } = worker.dataflow_named::<u64, _, _>("Apply", |scope| {
-        let sinks = (details, pending, counts);
-        graph::apply(scope, Rc::clone(&due), Arc::clone(&epochs), sinks)
-    });
+    let Handles { input, applied, pending: grown } =
+        worker.dataflow_named::<u64, _, _>("Apply", |scope| {
+            let sinks = (details, pending, counts);
+            graph::apply(scope, Rc::clone(&due), Arc::clone(&epochs), sinks)
+        });
     // workers other than the first drop their input: it would hold every epoch open
     let mut leader = first.map(|first| Leader::new(first, input, epochs));
     let mut pending_at = clock.monotonic();
@@ -107,12 +97,7 @@ struct Leader {
 impl Leader {
     fn new(first: First, input: InputHandleVec<u64, Entry>, epochs: Arc<OpenEpochs>) -> Self {
         first.wake.bind();
-        Self {
-            first,
-            input: Some(input),
-            epochs,
-            trimmed: None,
-        }
+        Self { first, input: Some(input), epochs, trimmed: None }
     }
 
     /// Feeds what there is; returns whether there may be more at once.
@@ -156,11 +141,7 @@ impl Leader {
 
     /// Has the jobs of all epochs before `frontier` dropped (`None`: of all).
     fn trim(&mut self, frontier: Option<Epoch>) {
-        let last = self
-            .epochs
-            .between(Epoch::default(), frontier)
-            .last()
-            .copied();
+        let last = self.epochs.between(Epoch::default(), frontier).last().copied();
         let Some((epoch, seq)) = last.filter(|last| Some(*last) != self.trimmed) else {
             return;
         };

@@ -30,10 +30,7 @@ pub(crate) struct Waiters<W> {
 
 impl<W: Waiter> Waiters<W> {
     pub(crate) fn new(waiting: Vec<W>, counters: Arc<Counters>) -> Self {
-        Self {
-            waiting: Mutex::new(waiting),
-            counters,
-        }
+        Self { waiting: Mutex::new(waiting), counters }
     }
 
     /// Tells all who still wait.
@@ -58,9 +55,7 @@ impl<W: Waiter> Waiters<W> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<W>> {
-        self.waiting
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -115,11 +110,7 @@ impl<W: Waiter> Sealed<W> {
         };
         let replaced = self.replaced.or(Some(self.after));
         let empty = Self::encoded(shard, self.before, flight, self.waiters, self.deadline);
-        Self {
-            replaced,
-            ever_unknown: true,
-            ..empty
-        }
+        Self { replaced, ever_unknown: true, ..empty }
     }
 
     fn encoded(
@@ -135,11 +126,7 @@ impl<W: Waiter> Sealed<W> {
             events: before.events + flight.events(),
             ..before
         };
-        let job = Job {
-            shard,
-            term: before.term,
-            flight,
-        };
+        let job = Job { shard, term: before.term, flight };
         let bytes = Bytes::from(job::encode(&job));
         Self {
             flight: job.flight,

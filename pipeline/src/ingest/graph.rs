@@ -55,12 +55,7 @@ pub(crate) fn ingest<'scope, W: Waiter>(
     let (executed, journal) = events.fingerprint().tally(wanted).journal(sealer);
     let (probe, executed) = executed.probe();
     executed.hand_over(feed);
-    Handles {
-        input,
-        forming,
-        journal,
-        executed: probe,
-    }
+    Handles { input, forming, journal, executed: probe }
 }
 
 /// Answers those whose bodies were not events.

@@ -49,17 +49,9 @@ enum State<W> {
     /// A flight is with the journal.
     Out(Sealed<W>),
     /// Nothing is out; after a pause the flight, if there still is one, is tried again.
-    Waiting {
-        flight: Option<Sealed<W>>,
-        fence: Fence,
-        armed: Option<Armed>,
-        until: Duration,
-    },
+    Waiting { flight: Option<Sealed<W>>, fence: Fence, armed: Option<Armed>, until: Duration },
     /// The fence is being read after a lost connection.
-    Rearming {
-        flight: Option<Sealed<W>>,
-        fence: Fence,
-    },
+    Rearming { flight: Option<Sealed<W>>, fence: Fence },
     /// This process must not write any more.
     Stopped,
 }
@@ -96,13 +88,7 @@ impl<W: Waiter> Sealer<W> {
         epochs: EpochClock,
         around: Surroundings,
     ) -> Self {
-        let Surroundings {
-            shard,
-            clock,
-            wake,
-            counters,
-            ack_deadline,
-        } = around;
+        let Surroundings { shard, clock, wake, counters, ack_deadline } = around;
         counters.journaled.set(armed.fence().events);
         counters.journal_up.set(1);
         Self {
@@ -130,14 +116,8 @@ impl<W: Waiter> Sealer<W> {
         matches!(
             self.state,
             State::Out(_)
-                | State::Waiting {
-                    flight: Some(_),
-                    ..
-                }
-                | State::Rearming {
-                    flight: Some(_),
-                    ..
-                }
+                | State::Waiting { flight: Some(_), .. }
+                | State::Rearming { flight: Some(_), .. }
         )
     }
 
@@ -168,10 +148,9 @@ impl<W: Waiter> Sealer<W> {
             State::Ready(_) => self.epochs.due(),
             State::Out(flight) => (!flight.waiters.none_left()).then_some(flight.deadline),
             State::Waiting { until, .. } => Some(*until),
-            State::Rearming {
-                flight: Some(flight),
-                ..
-            } => (!flight.waiters.none_left()).then_some(flight.deadline),
+            State::Rearming { flight: Some(flight), .. } => {
+                (!flight.waiters.none_left()).then_some(flight.deadline)
+            }
             State::Rearming { flight: None, .. } | State::Stopped => None,
         }
     }
@@ -212,11 +191,7 @@ impl<W: Waiter> Sealer<W> {
     }
 
     fn send(&mut self, flight: Sealed<W>, armed: Armed) {
-        let commit = Commit {
-            armed,
-            fence: flight.after,
-            job: flight.job.clone(),
-        };
+        let commit = Commit { armed, fence: flight.after, job: flight.job.clone() };
         let waiters = Arc::clone(&flight.waiters);
         let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
         self.state = State::Out(flight);
@@ -249,12 +224,8 @@ impl<W: Waiter> Sealer<W> {
                 self.counters.journal_up.set(0);
                 let (fence, until) = (flight.before, now + RETRY_PAUSE);
                 let wanted = flight.ever_unknown || !flight.waiters.none_left();
-                self.state = State::Waiting {
-                    flight: wanted.then_some(flight),
-                    fence,
-                    armed,
-                    until,
-                };
+                self.state =
+                    State::Waiting { flight: wanted.then_some(flight), fence, armed, until };
             }
             Err(CommitFault::Unknown { reason }) => {
                 tracing::warn!(seq = flight.seq().0, %reason, "journal's answer lost");
@@ -262,17 +233,18 @@ impl<W: Waiter> Sealer<W> {
                 self.counters.journal_up.set(0);
                 flight.ever_unknown = true;
                 let fence = flight.before;
-                self.state = State::Waiting {
-                    flight: Some(flight),
-                    fence,
-                    armed: None,
-                    until: now,
-                };
+                self.state =
+                    State::Waiting { flight: Some(flight), fence, armed: None, until: now };
             }
             Err(CommitFault::NotDurable { reason, armed }) => {
                 tracing::warn!(seq = flight.seq().0, %reason, "flight executed, not yet durable");
                 flight.ever_unknown = true;
                 self.confirm(flight, armed);
+            }
+            Err(CommitFault::Broken { reason }) => {
+                flight.waiters.answer(&Outcome::MaybeStored);
+                self.counters.journal_up.set(0);
+                self.stop = Some(Stop::Broken(reason));
             }
             Err(CommitFault::Moved { found }) => return self.settle_flight(flight, found),
         }
@@ -297,23 +269,15 @@ impl<W: Waiter> Sealer<W> {
 
     fn executed(&mut self, flight: Sealed<W>, armed: Armed) -> Executed {
         let took = self.clock.monotonic().saturating_sub(self.sent_at);
-        self.counters
-            .flight_micros
-            .add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.counters.flight_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         self.counters.flights.add(1);
-        self.counters
-            .flight_entries
-            .add(flight.flight.entries.len() as u64);
+        self.counters.flight_entries.add(flight.flight.entries.len() as u64);
         self.counters.flight_bytes.add(flight.job.len() as u64);
         self.counters.journaled.set(flight.after.events);
         self.counters.journal_up.set(1);
         self.epochs.executed(flight.seq());
         self.state = State::Ready(armed);
-        Executed {
-            seq: flight.seq(),
-            job_bytes: flight.job.len(),
-            flight: Some(flight.flight),
-        }
+        Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
     }
 
     fn rearmed(&mut self, read: Result<Fence, JournalFault>) -> Option<Executed> {
@@ -334,12 +298,7 @@ impl<W: Waiter> Sealer<W> {
             (Err(fault), flight) => {
                 tracing::warn!(%fault, "journal away");
                 let until = self.clock.monotonic() + RETRY_PAUSE;
-                self.state = State::Waiting {
-                    flight,
-                    fence,
-                    armed: None,
-                    until,
-                };
+                self.state = State::Waiting { flight, fence, armed: None, until };
                 None
             }
         }
@@ -391,15 +350,9 @@ impl<W: Waiter> Sealer<W> {
         self.state = State::Stopped;
         self.counters.journal_up.set(0);
         self.stop = Some(if expected.same_writer(&found) {
-            Stop::JournalRegressed {
-                expected: expected.seq,
-                found: found.seq,
-            }
+            Stop::JournalRegressed { expected: expected.seq, found: found.seq }
         } else {
-            Stop::Fenced(format!(
-                "journal holds term {}, ours is {}",
-                found.term, expected.term
-            ))
+            Stop::Fenced(format!("journal holds term {}, ours is {}", found.term, expected.term))
         });
     }
 
@@ -408,11 +361,7 @@ impl<W: Waiter> Sealer<W> {
     fn expire(&mut self) {
         let now = self.clock.monotonic();
         match &mut self.state {
-            State::Out(flight)
-            | State::Rearming {
-                flight: Some(flight),
-                ..
-            } => {
+            State::Out(flight) | State::Rearming { flight: Some(flight), .. } => {
                 if now >= flight.deadline {
                     flight.waiters.answer(&Outcome::MaybeStored);
                 }
@@ -438,12 +387,8 @@ impl<W: Waiter> Sealer<W> {
         if !matches!(&self.state, State::Waiting { until, .. } if now >= *until) {
             return;
         }
-        let State::Waiting {
-            flight,
-            fence,
-            armed,
-            ..
-        } = std::mem::replace(&mut self.state, State::Stopped)
+        let State::Waiting { flight, fence, armed, .. } =
+            std::mem::replace(&mut self.state, State::Stopped)
         else {
             return;
         };

@@ -59,16 +59,7 @@ impl Forming {
 /// Runs until every [`Intake`](crate::intake::Intake) is dropped and all they offered is settled,
 /// or until this process must stop. The last epoch is closed before it returns.
 pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<Stop> {
-    let Ingest {
-        events,
-        confirmed,
-        sealer,
-        feed,
-        wake,
-        clock,
-        counters,
-        ack_deadline,
-    } = ingest;
+    let Ingest { events, confirmed, sealer, feed, wake, clock, counters, ack_deadline } = ingest;
     wake.bind();
     let known = Rc::new(RefCell::new(Known::new(KNOWN_MAX)));
     let sealer = Rc::new(RefCell::new(sealer));
@@ -76,20 +67,16 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         let known = Rc::clone(&known);
         move |fingerprint: &Fingerprint| !known.borrow_mut().contains(fingerprint)
     };
-    let Handles {
-        mut input,
-        forming: mut time,
-        journal,
-        executed,
-    } = worker.dataflow_named::<u64, _, _>("Ingest", |scope| {
-        graph::ingest(
-            scope,
-            wanted,
-            Rc::clone(&sealer),
-            Arc::clone(&feed),
-            Arc::clone(&counters),
-        )
-    });
+    let Handles { mut input, forming: mut time, journal, executed } = worker
+        .dataflow_named::<u64, _, _>("Ingest", |scope| {
+            graph::ingest(
+                scope,
+                wanted,
+                Rc::clone(&sealer),
+                Arc::clone(&feed),
+                Arc::clone(&counters),
+            )
+        });
     let mut forming = Forming::default();
     let mut arrived = Vec::new();
     loop {
@@ -99,10 +86,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         }
         let ended = fill(&mut arrived, &events, &mut forming, now);
         if !arrived.is_empty() {
-            input
-                .activate()
-                .session(&time)
-                .give_iterator(arrived.drain(..));
+            input.activate().session(&time).give_iterator(arrived.drain(..));
         }
         counters.channel_depth.set(events.len() as u64);
         let expired = now >= forming.since + ack_deadline;
@@ -122,10 +106,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if let Some(stop) = sealer.borrow_mut().take_stop() {
             return Some(stop);
         }
-        let due = sealer
-            .borrow()
-            .due()
-            .map_or(PARK_MAX, |due| due.saturating_sub(now));
+        let due = sealer.borrow().due().map_or(PARK_MAX, |due| due.saturating_sub(now));
         if due.is_zero() || sealer.borrow().has_reports() {
             journal.activate();
         }

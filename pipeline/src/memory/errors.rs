@@ -51,11 +51,7 @@ impl MemoryErrors {
 
     /// The guard rows of a shard.
     pub fn guards(&self, shard: Shard) -> Guards {
-        locked(&self.0)
-            .guards
-            .get(&shard)
-            .copied()
-            .unwrap_or_else(empty)
+        locked(&self.0).guards.get(&shard).copied().unwrap_or_else(empty)
     }
 }
 
@@ -86,10 +82,7 @@ impl ErrorsWriter for MemoryErrors {
     fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
         let mut tables = locked(&self.0);
         for (fingerprint, details) in rows {
-            tables
-                .details
-                .entry(*fingerprint)
-                .or_insert_with(|| details.clone());
+            tables.details.entry(*fingerprint).or_insert_with(|| details.clone());
         }
         Ok(())
     }
@@ -111,13 +104,8 @@ impl ErrorsWriter for MemoryErrors {
         }
         for row in range.rows {
             let count = tables.counts.entry(row.fingerprint);
-            count
-                .and_modify(|tally| tally.fold(&row.tally))
-                .or_insert(row.tally);
-            *tables
-                .windows
-                .entry((row.window, row.fingerprint))
-                .or_default() += row.tally.count;
+            count.and_modify(|tally| tally.fold(&row.tally)).or_insert(row.tally);
+            *tables.windows.entry((row.window, row.fingerprint)).or_default() += row.tally.count;
         }
         Ok(Applied::Done)
     }

@@ -40,12 +40,7 @@ impl Journal for MemoryJournal {
         let mut contents = locked(&self.0);
         let before = contents.fence;
         let term = Term(before.term.max(at_least.term).0 + 1);
-        contents.fence = Fence {
-            term,
-            nonce,
-            epoch: before.epoch.max(at_least.epoch),
-            ..before
-        };
+        contents.fence = Fence { term, nonce, epoch: before.epoch.max(at_least.epoch), ..before };
         if before.seq < at_least.seq {
             contents.fence.seq = at_least.seq;
             contents.base = at_least.seq.next().0;
@@ -84,22 +79,14 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let base = contents.base();
         let skip = usize::try_from(from.0.saturating_sub(base.0)).unwrap_or(usize::MAX);
-        let jobs = contents
-            .jobs
-            .iter()
-            .skip(skip)
-            .take(jobs_max)
-            .cloned()
-            .collect();
+        let jobs = contents.jobs.iter().skip(skip).take(jobs_max).cloned().collect();
         Ok(Page { base, jobs })
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
         let mut contents = locked(&self.0);
         let gone = (upto.0 + 1).saturating_sub(contents.base().0);
-        let gone = usize::try_from(gone)
-            .unwrap_or(usize::MAX)
-            .min(contents.jobs.len());
+        let gone = usize::try_from(gone).unwrap_or(usize::MAX).min(contents.jobs.len());
         contents.base = contents.base().0 + gone as u64;
         contents.jobs.drain(..gone);
         contents.pending.retain(|epoch, _| !epochs.contains(epoch));
@@ -124,9 +111,7 @@ impl Backlog for MemoryJournal {
     }
 
     fn reset_pending(&mut self, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        locked(&self.0)
-            .pending
-            .retain(|epoch, _| !epochs.contains(epoch));
+        locked(&self.0).pending.retain(|epoch, _| !epochs.contains(epoch));
         Ok(())
     }
 
@@ -136,16 +121,8 @@ impl Backlog for MemoryJournal {
         epochs: &[Epoch],
     ) -> Result<Vec<u64>, JournalFault> {
         let contents = locked(&self.0);
-        let count = |epoch| {
-            contents
-                .pending
-                .get(epoch)
-                .and_then(|counts| counts.get(fingerprint))
-        };
-        Ok(epochs
-            .iter()
-            .map(|epoch| count(epoch).copied().unwrap_or(0))
-            .collect())
+        let count = |epoch| contents.pending.get(epoch).and_then(|counts| counts.get(fingerprint));
+        Ok(epochs.iter().map(|epoch| count(epoch).copied().unwrap_or(0)).collect())
     }
 
     fn fence(&mut self) -> Result<Fence, JournalFault> {
@@ -155,9 +132,6 @@ impl Backlog for MemoryJournal {
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         let contents = locked(&self.0);
         let bytes = contents.jobs.iter().map(|job| job.len() as u64).sum();
-        Ok(JournalSize {
-            jobs: contents.jobs.len() as u64,
-            bytes,
-        })
+        Ok(JournalSize { jobs: contents.jobs.len() as u64, bytes })
     }
 }

@@ -41,11 +41,7 @@ pub struct Armed(Fence);
 impl Armed {
     /// Checks the fence that an adapter has just read and armed against the one it `expected`.
     pub fn verify(expected: &Fence, read: Fence) -> Result<Self, CommitFault> {
-        if *expected == read {
-            Ok(Self(read))
-        } else {
-            Err(CommitFault::Moved { found: read })
-        }
+        if *expected == read { Ok(Self(read)) } else { Err(CommitFault::Moved { found: read }) }
     }
 
     /// The fence as it stands.
@@ -99,6 +95,12 @@ pub enum CommitFault {
         /// Permission for the next flight, once this one is durable.
         armed: Armed,
     },
+    /// Half executed, which must not be possible: nobody may go on before a person has looked.
+    #[error("the journal broke its own transaction: {reason}")]
+    Broken {
+        /// What it answered.
+        reason: String,
+    },
     /// Certainly not executed, because the fence is not the one expected.
     #[error("the fence moved: {found:?}")]
     Moved {
@@ -118,9 +120,7 @@ pub struct JournalFault {
 impl JournalFault {
     /// A fault with these words.
     pub fn new(reason: impl std::fmt::Display) -> Self {
-        Self {
-            reason: reason.to_string(),
-        }
+        Self { reason: reason.to_string() }
     }
 }
 

@@ -119,11 +119,7 @@ impl Run {
     pub fn start(settings: &Settings, stores: Stores, nonce: u64) -> Self {
         let clock = Arc::new(Ticking::default());
         let pipeline = start(settings, stores, clock, Nonce(nonce)).unwrap();
-        Self {
-            pipeline,
-            heard: channel(),
-            offered: 0,
-        }
+        Self { pipeline, heard: channel(), offered: 0 }
     }
 
     /// Offers an event with this body; the channel must have room.
@@ -131,19 +127,13 @@ impl Run {
         let waiter = Noting(self.offered, self.heard.0.clone());
         self.offered += 1;
         let at = Timestamp::from_millis(START_MS);
-        let received = Received {
-            body: body.to_owned().into(),
-            at,
-            waiter,
-        };
+        let received = Received { body: body.to_owned().into(), at, waiter };
         self.pipeline.intake.offer(received).unwrap();
     }
 
     /// Waits until everything offered is answered.
     pub fn outcomes(&self) -> BTreeMap<usize, Outcome> {
-        (0..self.offered)
-            .map(|_| self.heard.1.recv().unwrap())
-            .collect()
+        (0..self.offered).map(|_| self.heard.1.recv().unwrap()).collect()
     }
 
     /// Leaves the pipeline as it is: its tables never answer, so it would never end.
@@ -153,9 +143,7 @@ impl Run {
 
     /// Drains and ends the pipeline.
     pub fn end(self) {
-        let Pipeline {
-            intake, running, ..
-        } = self.pipeline;
+        let Pipeline { intake, running, .. } = self.pipeline;
         drop(intake);
         running.join();
     }
@@ -163,10 +151,7 @@ impl Run {
 
 /// An event's body.
 pub fn body(message: &str, second: i64) -> String {
-    format!(
-        r#"{{"message":"{message}","timestamp":{}}}"#,
-        START_MS / 1000 - second
-    )
+    format!(r#"{{"message":"{message}","timestamp":{}}}"#, START_MS / 1000 - second)
 }
 
 /// The fingerprint of a bare message.

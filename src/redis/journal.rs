@@ -1,0 +1,122 @@
+//! The writing end: taking the shard, commits, and what follows a lost connection.
+
+use std::sync::Arc;
+
+use errsift_ops::id::{Nonce, Term};
+use errsift_pipeline::ports::journal::{
+    Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
+    Progress,
+};
+use redis::Value;
+
+use super::{
+    RedisStore, check, commit,
+    link::{Due, Link},
+    wire::{self, Wire},
+};
+
+/// Times that taking the shard is tried again because somebody else was quicker.
+const ACQUIRE_TRIES: usize = 10;
+
+/// The writing end of a shard's journal on Redis.
+pub struct RedisJournal {
+    store: RedisStore,
+    link: Option<Arc<Link>>,
+}
+
+impl RedisJournal {
+    pub(super) fn new(store: RedisStore) -> Self {
+        Self { store, link: None }
+    }
+
+    /// One try: `None` if the fence changed between reading and writing it.
+    fn take(
+        &self,
+        wire: &mut Wire,
+        nonce: Nonce,
+        at_least: Progress,
+    ) -> Result<Option<Acquired>, JournalFault> {
+        let keys = &self.store.keys;
+        wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
+        let before = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
+        let term = Term(before.term.max(at_least.term).0 + 1);
+        let behind = before.seq < at_least.seq;
+        let after = Fence {
+            term,
+            nonce,
+            seq: before.seq.max(at_least.seq),
+            epoch: before.epoch.max(at_least.epoch),
+            events: before.events,
+        };
+        wire.call(&redis::cmd("MULTI"))?;
+        wire.call(redis::cmd("HSET").arg(&keys.fence).arg(&[
+            ("term", after.term.0),
+            ("nonce", after.nonce.0),
+            ("seq", after.seq.0),
+            ("epoch", after.epoch.0),
+            ("events", after.events),
+        ]))?;
+        if behind {
+            tracing::error!(
+                journal = before.seq.0,
+                tables = at_least.seq.0,
+                "journal is behind the tables, going on from the tables"
+            );
+            wire.call(redis::cmd("UNLINK").arg(&keys.journal))?;
+            wire.call(redis::cmd("HSET").arg(&keys.pos).arg("base").arg(after.seq.next().0))?;
+        }
+        if matches!(wire.call(&redis::cmd("EXEC"))?, Value::Nil) {
+            return Ok(None);
+        }
+        wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
+        let found = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
+        Ok(Armed::verify(&after, found).ok().map(|armed| Acquired { armed, before }))
+    }
+
+    /// A key of another type would let half of a commit through.
+    fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
+        let keys = &self.store.keys;
+        for (key, expected) in [(&keys.fence, "hash"), (&keys.journal, "list"), (&keys.pos, "hash")] {
+            let found = wire.call(redis::cmd("TYPE").arg(key))?;
+            let found: String = redis::from_redis_value(found).map_err(JournalFault::new)?;
+            if found != "none" && found != expected {
+                return Err(JournalFault::new(format!("key {key} is a {found}, not a {expected}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Journal for RedisJournal {
+    fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
+        let mut wire = Wire::connect(&self.store)?;
+        check::demand(&self.store, &mut wire)?;
+        self.check_types(&mut wire)?;
+        for _ in 0..ACQUIRE_TRIES {
+            if let Some(acquired) = self.take(&mut wire, nonce, at_least)? {
+                self.link = Some(Link::over(wire)?);
+                return Ok(acquired);
+            }
+        }
+        Err(JournalFault::new("others keep taking this shard"))
+    }
+
+    fn commit(&mut self, commit: Commit, done: CommitDone) {
+        let (bytes, expected) = commit::encode(&self.store.keys, &commit, self.store.durability);
+        match &self.link {
+            Some(link) => link.send(&bytes, Due::Commit(expected, done)),
+            None => done(Err(CommitFault::Refused { reason: "not connected".to_owned(), armed: None })),
+        }
+    }
+
+    fn confirm(&mut self, armed: Armed, done: CommitDone) {
+        match &self.link {
+            Some(link) => link.send(&commit::wait_command(), Due::Waited(armed, done)),
+            None => done(Err(CommitFault::Unknown { reason: "not connected".to_owned() })),
+        }
+    }
+
+    fn rearm(&mut self, done: FenceDone) {
+        self.link = Some(Link::dial(self.store.clone(), done));
+    }
+}

@@ -1,0 +1,172 @@
+//! The commit connection: a worker writes, a reader thread hears and completes.
+
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use errsift_pipeline::ports::journal::{Armed, CommitDone, CommitFault, FenceDone, JournalFault};
+use redis::Value;
+
+use super::{RedisStore, check, commit, wire, wire::{TICKS_MAX, Wire}};
+
+/// What is due on the connection, and who hears of it.
+pub(super) enum Due {
+    /// The answers to a commit.
+    Commit(commit::Expected, CommitDone),
+    /// The answer to WAIT.
+    Waited(Armed, CommitDone),
+}
+
+impl Due {
+    fn answers(&self) -> usize {
+        match self {
+            Self::Commit(expected, _) => expected.answers(),
+            Self::Waited(..) => 1,
+        }
+    }
+
+    fn decide(self, answers: &[Value]) {
+        match (self, answers) {
+            (Self::Commit(expected, done), answers) => done(expected.decide(answers)),
+            (Self::Waited(armed, done), [answer, ..]) => done(commit::waited(answer, armed)),
+            (Self::Waited(_, done), []) => {
+                done(Err(CommitFault::Unknown { reason: "answer is missing".to_owned() }));
+            }
+        }
+    }
+
+    fn lost(self, reason: String) {
+        let (Self::Commit(_, done) | Self::Waited(_, done)) = self;
+        done(Err(CommitFault::Unknown { reason }));
+    }
+}
+
+/// One connection until it breaks. A new one is made instead of mending it.
+#[derive(Default)]
+pub(super) struct Link {
+    writer: Mutex<Option<TcpStream>>,
+    due: Mutex<Option<Due>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    /// A link over a connection whose fence is watched.
+    pub(super) fn over(wire: Wire) -> Result<Arc<Self>, JournalFault> {
+        let link = Arc::new(Self::default());
+        let reader = Arc::clone(&link);
+        link.open(&wire)?;
+        spawn(move || reader.read(wire))?;
+        Ok(link)
+    }
+
+    /// A link that is being made: it connects on a thread of its own, checks what the server's
+    /// settings promise, watches and reads the fence, and tells `done`.
+    pub(super) fn dial(store: RedisStore, done: FenceDone) -> Arc<Self> {
+        let link = Arc::new(Self::default());
+        let reader = Arc::clone(&link);
+        // the process cannot go on without threads: `done` is dropped and the flight expires
+        let _ = spawn(move || {
+            let armed = Wire::connect(&store).and_then(|mut wire| {
+                check::demand(&store, &mut wire)?;
+                wire.call(redis::cmd("WATCH").arg(&store.keys.fence))?;
+                let fence = wire::fence(&wire.call(&wire::read_fence(&store.keys.fence))?)?;
+                reader.open(&wire)?;
+                Ok((wire, fence))
+            });
+            match armed {
+                Ok((wire, fence)) => {
+                    done(Ok(fence));
+                    reader.read(wire);
+                }
+                Err(fault) => done(Err(fault)),
+            }
+        });
+        link
+    }
+
+    fn open(&self, wire: &Wire) -> Result<(), JournalFault> {
+        *locked(&self.writer) = Some(wire.writer.try_clone().map_err(JournalFault::new)?);
+        Ok(())
+    }
+
+    /// Sends `bytes`, whose answers are `due`. A connection that is gone refuses: nothing was sent.
+    pub(super) fn send(&self, bytes: &[u8], due: Due) {
+        let mut writer = locked(&self.writer);
+        let Some(stream) = writer.as_mut() else {
+            drop(writer);
+            let (Due::Commit(_, done) | Due::Waited(_, done)) = due;
+            let reason = "not connected".to_owned();
+            return done(Err(CommitFault::Refused { reason, armed: None }));
+        };
+        *locked(&self.due) = Some(due);
+        if let Err(error) = stream.write_all(bytes) {
+            *writer = None;
+            drop(writer);
+            self.fail(&error.to_string());
+        }
+    }
+
+    /// Hears answers until the connection breaks.
+    fn read(&self, mut wire: Wire) {
+        let mut ticks = 0;
+        let reason = loop {
+            match wire.wait() {
+                Ok(false) if locked(&self.due).is_none() => ticks = 0,
+                Ok(false) => {
+                    ticks += 1;
+                    if ticks >= TICKS_MAX {
+                        break "no answer in time".to_owned();
+                    }
+                }
+                Ok(true) => {
+                    ticks = 0;
+                    if let Err(fault) = self.hear(&mut wire) {
+                        break fault.reason;
+                    }
+                }
+                Err(error) => break error.to_string(),
+            }
+        };
+        *locked(&self.writer) = None;
+        let _ = wire.writer.shutdown(std::net::Shutdown::Both);
+        self.fail(&reason);
+    }
+
+    fn hear(&self, wire: &mut Wire) -> Result<(), JournalFault> {
+        let Some(due) = locked(&self.due).take() else {
+            return Err(JournalFault::new("an answer that nobody asked for"));
+        };
+        let mut answers = Vec::with_capacity(due.answers());
+        for _ in 0..due.answers() {
+            match wire.answer() {
+                Ok(answer) => answers.push(answer),
+                Err(fault) => {
+                    // the writer goes first, so that the next flight is refused, not lost as well
+                    *locked(&self.writer) = None;
+                    due.lost(fault.reason.clone());
+                    return Err(fault);
+                }
+            }
+        }
+        due.decide(&answers);
+        Ok(())
+    }
+
+    fn fail(&self, reason: &str) {
+        let due = locked(&self.due).take();
+        if let Some(due) = due {
+            due.lost(reason.to_owned());
+        }
+    }
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), JournalFault> {
+    let thread = thread::Builder::new().name("journal".to_owned()).spawn(run);
+    thread.map(drop).map_err(JournalFault::new)
+}

@@ -1,0 +1,137 @@
+//! One TCP connection to Redis, spoken to by hand: requests as bytes, answers one by one.
+//!
+//! The `redis` crate encodes and parses; the socket is ours because the commit path writes and
+//! reads it on different threads, which the crate's connection cannot.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
+use errsift_ops::id::{Epoch, Nonce, Seq, Term};
+use errsift_pipeline::ports::journal::{Fence, JournalFault};
+use redis::{Cmd, ConnectionAddr, Parser, Value};
+
+use super::{ANSWER_MAX, CONNECT_MAX, RedisStore};
+
+/// How long one read waits; several make up [`ANSWER_MAX`].
+pub(super) const READ_TICK: Duration = Duration::from_millis(500);
+/// Reads in a row that may bring nothing while an answer is due.
+pub(super) const TICKS_MAX: u32 = 10;
+
+/// The two ends of a connection.
+pub(super) struct Wire {
+    pub(super) writer: TcpStream,
+    pub(super) reader: BufReader<TcpStream>,
+    parser: Parser,
+}
+
+impl Wire {
+    /// Connects, authenticates and selects the database.
+    pub(super) fn connect(store: &RedisStore) -> Result<Self, JournalFault> {
+        let info = store.client.get_connection_info();
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err(JournalFault::new("only plain TCP is supported"));
+        };
+        let stream = dial(host, *port).map_err(JournalFault::new)?;
+        let reader = stream.try_clone().map_err(JournalFault::new)?;
+        let mut wire =
+            Self { writer: stream, reader: BufReader::new(reader), parser: Parser::new() };
+        let settings = info.redis_settings();
+        if let Some(password) = settings.password() {
+            let mut auth = redis::cmd("AUTH");
+            if let Some(user) = settings.username() {
+                auth.arg(user);
+            }
+            wire.call(auth.arg(password))?;
+        }
+        if settings.db() != 0 {
+            wire.call(redis::cmd("SELECT").arg(settings.db()))?;
+        }
+        Ok(wire)
+    }
+
+    /// Sends one command and waits for its answer; an error answer is an error.
+    pub(super) fn call(&mut self, command: &Cmd) -> Result<Value, JournalFault> {
+        self.writer.write_all(&command.get_packed_command()).map_err(JournalFault::new)?;
+        match self.answer()? {
+            Value::ServerError(error) => Err(JournalFault::new(describe(&error))),
+            value => Ok(value),
+        }
+    }
+
+    /// Waits for the next answer.
+    pub(super) fn answer(&mut self) -> Result<Value, JournalFault> {
+        for _ in 0..TICKS_MAX {
+            match self.wait() {
+                Ok(true) => {
+                    return self.parser.parse_value(&mut self.reader).map_err(JournalFault::new);
+                }
+                Ok(false) => {}
+                Err(error) => return Err(JournalFault::new(error)),
+            }
+        }
+        Err(JournalFault::new(format!("no answer within {} s", ANSWER_MAX.as_secs())))
+    }
+
+    /// Waits for bytes for one [`READ_TICK`]; whether there are any.
+    pub(super) fn wait(&mut self) -> io::Result<bool> {
+        match self.reader.fill_buf() {
+            Ok([]) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                Ok(false)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_MAX) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(READ_TICK))?;
+                stream.set_write_timeout(Some(ANSWER_MAX))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A server's error in its own words.
+pub(super) fn describe(error: &redis::ServerError) -> String {
+    match error.details() {
+        Some(details) => format!("{} {details}", error.code()),
+        None => error.code().to_owned(),
+    }
+}
+
+/// Asks for the fence's fields in the order that [`fence`] reads them.
+pub(super) fn read_fence(key: &str) -> Cmd {
+    let mut read = redis::cmd("HMGET");
+    read.arg(key).arg(&["term", "nonce", "seq", "epoch", "events"]);
+    read
+}
+
+/// Reads the answer to [`read_fence`]; a missing fence is zero.
+pub(super) fn fence(value: &Value) -> Result<Fence, JournalFault> {
+    let fields: Vec<Option<u64>> =
+        redis::from_redis_value_ref(value).map_err(|error| JournalFault::new(format!("fence: {error}")))?;
+    let field = |index: usize| fields.get(index).copied().flatten().unwrap_or(0);
+    Ok(Fence {
+        term: Term(field(0)),
+        nonce: Nonce(field(1)),
+        seq: Seq(field(2)),
+        epoch: Epoch(field(3)),
+        events: field(4),
+    })
+}
