@@ -79,3 +79,6 @@ struct Front<I> {
     /// One permit for each blocking call that [`Operations`] may be in.
     calls: Semaphore,
 }
+
+#[cfg(test)]
+mod tests;
