@@ -1,0 +1,91 @@
+//! The listener's loop: a permit first, then a connection.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    pin, select,
+    sync::{Semaphore, watch},
+};
+
+use super::{Front, Intake, Limits, Operations, Requests, connection, limit};
+
+/// Accepts connections until `shutdown` resolves; then stops accepting, lets every connection
+/// finish the exchange it is in, and returns when all have closed.
+///
+/// Connections at rest are closed at once; a request whose head has begun gets its answer. How
+/// long that takes is bounded by the limits and by how soon the pipeline answers; who drops this
+/// future earlier leaves the remaining connections to the runtime's end. Errors of single accepts
+/// are logged and survived: `Err` only says that `listener` is not listening.
+pub async fn serve<I: Intake>(
+    listener: TcpListener,
+    intake: I,
+    operations: Arc<dyn Operations>,
+    requests: Arc<dyn Requests>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let connections_max = limits.connections_max;
+    let permits = Arc::new(Semaphore::new(connections_max as usize));
+    let calls = Semaphore::new(limit::CALLS_MAX);
+    let front = Arc::new(Front { intake, operations, requests, limits, calls });
+    // nothing is ever sent: that the sender is gone is the word to stop
+    let (running, stop) = watch::channel(());
+
+    pin!(shutdown);
+    loop {
+        let next = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, accept(&listener).await)
+        };
+        let (permit, stream) = select! {
+            () = &mut shutdown => break,
+            next = next => next,
+        };
+        let (front, stop) = (Arc::clone(&front), stop.clone());
+        tokio::spawn(async move {
+            connection::attend(stream, front, stop).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    drop(running);
+    let open = connections_max as usize - permits.available_permits();
+    tracing::info!(open, "no longer listening; finishing open exchanges");
+    // every permit is back when every connection is done; the semaphore is never closed
+    let _all = permits.acquire_many(connections_max).await;
+    Ok(())
+}
+
+/// The next connection, however often the system says no before.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => {
+                // answers are written whole: waiting to fill a segment only delays them
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "nodelay refused");
+                }
+                return stream;
+            }
+            // the client went away while it waited; the next one may be fine
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "connection lost before it was accepted");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept; trying again");
+                tokio::time::sleep(Duration::from_millis(limit::ACCEPT_PAUSE_MS)).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,160 @@
+//! What is sent back: JSON in the predecessor's two shapes, or metrics as text.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use errsift_ops::timestamp::Timestamp;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{
+        ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use serde::Serialize;
+
+use super::{fault::Fault, limit};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
+
+/// One answer, before it is known whether the connection outlives it.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    content_type: HeaderValue,
+    /// `Allow` of a 405, `Retry-After` of a 503.
+    advice: Option<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+#[derive(Serialize)]
+struct SuccessBody<T> {
+    success: bool,
+    data: T,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FaultBody {
+    success: bool,
+    status_code: u16,
+    message: String,
+    timestamp: String,
+}
+
+impl Answer {
+    /// `data`, as of `at`.
+    pub fn success(data: impl Serialize, at: Timestamp) -> Self {
+        Self::ok(JSON, json(&SuccessBody { success: true, data, timestamp: at.to_string() }))
+    }
+
+    /// An event is stored.
+    pub fn stored(at: Timestamp) -> Self {
+        Self::ok(JSON, stored_body(at))
+    }
+
+    /// Metrics in Prometheus' text format.
+    pub fn metrics(text: String) -> Self {
+        Self::ok(PROMETHEUS_TEXT, text.into())
+    }
+
+    /// What was wrong, as of `at`.
+    pub fn fault(fault: &Fault, at: Timestamp) -> Self {
+        let status = fault.status();
+        let advice = match fault {
+            Fault::Method(allowed) => Some((ALLOW, HeaderValue::from_static(allowed))),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                Some((RETRY_AFTER, HeaderValue::from_static(limit::RETRY_AFTER_S)))
+            }
+            _ => None,
+        };
+        let body = json(&FaultBody {
+            success: false,
+            status_code: status.as_u16(),
+            message: fault.to_string(),
+            timestamp: at.to_string(),
+        });
+        Self { status, content_type: JSON, advice, body }
+    }
+
+    fn ok(content_type: HeaderValue, body: Bytes) -> Self {
+        Self { status: StatusCode::OK, content_type, advice: None, body }
+    }
+
+    /// For hyper. `headers` are the request's: their map is used again, as hyper will use the
+    /// answer's for the next request, so that a kept-alive connection makes no maps.
+    pub fn into_response(self, mut headers: HeaderMap, close: bool) -> Response<Full<Bytes>> {
+        headers.clear();
+        headers.insert(CONTENT_TYPE, self.content_type);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some((name, value)) = self.advice {
+            headers.insert(name, value);
+        }
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+thread_local! {
+    /// The last millisecond's answer: under load many events are stored in one.
+    static STORED: RefCell<(Option<Timestamp>, Bytes)> = const {
+        RefCell::new((None, Bytes::new()))
+    };
+}
+
+fn stored_body(at: Timestamp) -> Bytes {
+    STORED.with_borrow_mut(|(made_at, body)| {
+        if *made_at != Some(at) {
+            *made_at = Some(at);
+            *body = format!(
+                r#"{{"success":true,"status":"queued","data":{{"status":"queued"}},"timestamp":"{at}"}}"#
+            )
+            .into();
+        }
+        body.clone()
+    })
+}
+
+fn json(body: &impl Serialize) -> Bytes {
+    // text, numbers and maps with text keys: none of it can fail
+    serde_json::to_vec(body).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_700_000_000_123);
+
+    #[test]
+    fn the_answer_to_a_stored_event_is_the_predecessors() {
+        let body = r#"{"success":true,"status":"queued","data":{"status":"queued"},"timestamp":"2023-11-14T22:13:20.123Z"}"#;
+        assert_eq!(Answer::stored(AT).body, body);
+        assert_eq!(Answer::stored(AT).body, body);
+        let later = body.replace(".123Z", ".124Z");
+        assert_eq!(Answer::stored(AT.plus_millis(1)).body, later);
+    }
+
+    #[test]
+    fn faults_and_successes_have_their_shapes() {
+        let fault = Answer::fault(&Fault::NoLength, AT);
+        assert_eq!(
+            fault.body,
+            r#"{"success":false,"statusCode":411,"message":"Content-Length: required, unless Transfer-Encoding is chunked","timestamp":"2023-11-14T22:13:20.123Z"}"#
+        );
+        let success = Answer::success([1, 2], AT);
+        assert_eq!(
+            success.body,
+            r#"{"success":true,"data":[1,2],"timestamp":"2023-11-14T22:13:20.123Z"}"#
+        );
+    }
+}

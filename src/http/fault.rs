@@ -1,0 +1,82 @@
+//! What can be wrong with a request, in words, and the status each has.
+
+use errsift_ops::{decode, fingerprint::NotAFingerprint};
+use hyper::StatusCode;
+
+/// Why a request is not answered as the client hoped; the message names the part at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The path is not one of ours.
+    #[error("path: nothing is here")]
+    NoSuchPath,
+    /// The path is, the method is not one it has; these are, as `Allow` lists them.
+    #[error("method: only {0} is answered here")]
+    Method(&'static str),
+    /// The body is said to be something else than JSON.
+    #[error("Content-Type: expected application/json in UTF-8")]
+    ContentType,
+    /// The body is said to be compressed.
+    #[error("Content-Encoding: only identity is understood")]
+    ContentEncoding,
+    /// Neither a length nor chunks were announced.
+    #[error("Content-Length: required, unless Transfer-Encoding is chunked")]
+    NoLength,
+    /// The announced length is beyond the limit.
+    #[error("Content-Length: at most {0} bytes are taken")]
+    LengthTooLarge(usize),
+    /// The body grew beyond the limit.
+    #[error("body: at most {0} bytes are taken")]
+    BodyTooLarge(usize),
+    /// The body did not come in time.
+    #[error("body: not complete in time")]
+    BodyTooSlow,
+    /// The body ended early or its chunks are malformed.
+    #[error("body: ended early or wrongly chunked")]
+    BodyBroken,
+    /// The body is not an event.
+    #[error(transparent)]
+    NotAnEvent(#[from] decode::Fault),
+    /// The channel into the pipeline is full.
+    #[error("the server is busy; the event was not stored, try again")]
+    Busy,
+    /// The journal could not be written.
+    #[error("the journal cannot be written; the event was not stored, try again")]
+    NotStored,
+    /// Nobody knows.
+    #[error("the journal's answer is missing; the event may be stored")]
+    MaybeStored,
+    /// The fingerprint in the path is none.
+    #[error(transparent)]
+    NotAFingerprint(#[from] NotAFingerprint),
+    /// No event with this fingerprint was ever applied or journaled.
+    #[error("fingerprint: no such error is stored")]
+    NoSuchError,
+    /// A store, or the process, cannot be asked now.
+    #[error("{part}: {reason}")]
+    Away {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Fault {
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BodyBroken | Self::NotAnEvent(_) | Self::NotAFingerprint(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NoSuchPath | Self::NoSuchError => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NoLength => StatusCode::LENGTH_REQUIRED,
+            Self::LengthTooLarge(_) | Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Busy | Self::NotStored | Self::MaybeStored | Self::Away { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `POST /errors/log`: one event in, an answer when it is durable.
+
+use errsift_ops::decode::Received;
+use errsift_pipeline::ack::{Outcome, Waiter};
+use hyper::HeaderMap;
+use tokio::sync::oneshot;
+
+use super::{Front, Intake, answer::Answer, body::Body, fault::Fault, media};
+
+/// A client that waits for its answer.
+#[derive(Debug)]
+pub struct Waiting(oneshot::Sender<Outcome>);
+
+impl Waiter for Waiting {
+    fn answer(self, outcome: Outcome) {
+        // an error means that the client is gone, and with it whom to tell
+        let _gone = self.0.send(outcome);
+    }
+}
+
+/// Reads one event's body, hands it to the pipeline and waits for its outcome.
+///
+/// There is no time-out on the outcome: the pipeline keeps its own deadlines and answers every
+/// waiter, or drops it, which means that the event may be stored.
+pub async fn ingest<I: Intake>(
+    front: &Front<I>,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Answer, Fault> {
+    media::check(headers)?;
+    let body = body.read(&front.limits).await?;
+    let (waiter, outcome) = oneshot::channel();
+    let at = front.operations.clock().wall();
+    let received = Received { body, at, waiter: Waiting(waiter) };
+    front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
+    match outcome.await {
+        Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),
+        Ok(Outcome::Invalid(fault)) => Err(Fault::NotAnEvent(fault)),
+        Ok(Outcome::NotStored) => Err(Fault::NotStored),
+        Ok(Outcome::MaybeStored) | Err(_) => Err(Fault::MaybeStored),
+    }
+}

@@ -1,0 +1,81 @@
+//! What a request's headers say of its body.
+
+use hyper::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+};
+
+use super::fault::Fault;
+
+/// Checks that the headers announce a body that can be read: JSON, not compressed, of an announced
+/// length or chunked. A missing `Content-Type` passes: the body will show.
+pub fn check(headers: &HeaderMap) -> Result<(), Fault> {
+    let is_json = |value: &hyper::header::HeaderValue| value.to_str().is_ok_and(is_json);
+    if !headers.get_all(CONTENT_TYPE).iter().all(is_json) {
+        return Err(Fault::ContentType);
+    }
+    let is_identity = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(|value| is_identity(value.as_bytes())) {
+        return Err(Fault::ContentEncoding);
+    }
+    // hyper refuses other transfer encodings than chunked
+    if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
+        Ok(())
+    } else {
+        Err(Fault::NoLength)
+    }
+}
+
+/// Whether a media type (RFC 9110 §8.3.1) is JSON's or one with the suffix `+json`, and its
+/// charset, if given, UTF-8.
+fn is_json(media_type: &str) -> bool {
+    let mut pieces = media_type.split(';');
+    let kind = pieces.next().unwrap_or_default().trim();
+    (kind.eq_ignore_ascii_case("application/json") || is_json_suffixed(kind))
+        && pieces.all(is_utf8_if_charset)
+}
+
+fn is_json_suffixed(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    kind.strip_prefix("application/")
+        .and_then(|subtype| subtype.strip_suffix("+json"))
+        .is_some_and(|name| !name.is_empty() && !name.contains([' ', '/', ',']))
+}
+
+fn is_utf8_if_charset(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else {
+        return true;
+    };
+    !name.trim().eq_ignore_ascii_case("charset")
+        || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_goes_by_several_names() {
+        for json in [
+            "application/json",
+            "Application/JSON ; Charset=\"UTF-8\"",
+            "application/json;",
+            "application/problem+json; profile=x; charset=utf-8",
+            "application/vnd.api+JSON",
+        ] {
+            assert!(is_json(json), "{json}");
+        }
+        for other in [
+            "",
+            "text/json",
+            "application/jsonx",
+            "application/+json",
+            "application/json; charset=latin1",
+            "application/vnd.api+json; charset=utf-16",
+            "application/json, text/plain",
+            "text/plain; application/json",
+        ] {
+            assert!(!is_json(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The HTTP front end: takes events in, and shows errors, health and metrics.
+//!
+//! ```text
+//!   accept ─► connection ─► route ─┬► ingest ─► Intake        POST /errors/log
+//!   (permit)  (deadlines)          ├► error ──► Operations    GET  /errors/{fingerprint}
+//!                                  ├► health ─► Operations    GET  /health…, /livez, /readyz
+//!                                  └► metrics ► Operations    GET  /metrics
+//! ```
+//!
+//! HTTP/1.1 only. Promised: a request that reaches a handler gets exactly one answer; a fault's
+//! body is JSON and names the header or field at fault; every [`Limits`] is kept; a connection is
+//! kept alive unless part of a request was left unread.
+//!
+//! Not here: TLS, HTTP/2, authentication (a proxy's business), and any thread or runtime, which
+//! the caller makes. A head that is not HTTP (400), too large (431) or with too long a target
+//! (414) is answered by hyper with an empty body, before any handler and uncounted. When a request
+//! has both a length and a chunked body the chunks count and the connection closes after the
+//! answer, as RFC 9112 §6.3 allows.
+
+mod accept;
+mod answer;
+mod body;
+mod connection;
+mod error;
+mod fault;
+mod health;
+mod ingest;
+pub mod limit;
+mod media;
+mod requests;
+mod route;
+mod socket;
+mod standing;
+
+use std::sync::Arc;
+
+use errsift_ops::{decode::Received, fingerprint::Fingerprint};
+use errsift_pipeline::ports::clock::Clock;
+use tokio::sync::Semaphore;
+
+pub use self::{
+    accept::serve,
+    error::ErrorView,
+    health::Health,
+    ingest::Waiting,
+    limit::Limits,
+    requests::{GONE, Requests},
+};
+
+/// Takes in events for the pipeline.
+pub trait Intake: Clone + Send + Sync + 'static {
+    /// Hands over one body; must not block. Gives it back when the channel is full, and its sender
+    /// is told so at once.
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>>;
+}
+
+/// What the process shows of itself and of what is stored.
+pub trait Operations: Send + Sync + 'static {
+    /// One error with its live count, or `None` if it was never seen. May block. `Err` says why
+    /// the store cannot be asked.
+    fn error(&self, fingerprint: Fingerprint) -> Result<Option<ErrorView>, String>;
+
+    /// How the stores are, as last known; must not block.
+    fn health(&self) -> Health;
+
+    /// All metrics in Prometheus' text format. May block.
+    fn metrics(&self) -> String;
+
+    /// The time.
+    fn clock(&self) -> &dyn Clock;
+}
+
+/// What all connections share.
+struct Front<I> {
+    intake: I,
+    operations: Arc<dyn Operations>,
+    requests: Arc<dyn Requests>,
+    limits: Limits,
+    /// One permit for each blocking call that [`Operations`] may be in.
+    calls: Semaphore,
+}
+
+#[cfg(test)]
+mod tests;

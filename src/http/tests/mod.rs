@@ -1,0 +1,197 @@
+//! The front end over real sockets, byte by byte, with a pipeline and stores made up here.
+
+mod client;
+mod connection;
+mod log;
+mod show;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use errsift_ops::{
+    decode::{Fault, Received},
+    event::Payload,
+    fingerprint::Fingerprint,
+    timestamp::Timestamp,
+};
+use errsift_pipeline::{
+    ack::{Outcome, Waiter},
+    ports::clock::Clock,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use self::client::{Answer, Client};
+use super::{ErrorView, Health, Intake, Limits, Operations, Requests, Waiting, serve};
+
+/// Long enough for any machine, short enough to see that a test hangs.
+const HANG: Duration = Duration::from_secs(30);
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_123)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Answers by what the body says; any other body is stored. A body "hold" is kept here.
+#[derive(Clone, Default)]
+struct Pipeline {
+    held: Arc<Mutex<Vec<Received<Waiting>>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
+}
+
+impl Pipeline {
+    fn release(&self, outcome: &Outcome) {
+        for received in self.held.lock().unwrap().drain(..) {
+            received.waiter.answer(outcome.clone());
+        }
+    }
+}
+
+impl Intake for Pipeline {
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
+        let body = String::from_utf8_lossy(&received.body).into_owned();
+        self.bodies.lock().unwrap().push(body.clone());
+        match body.as_str() {
+            "full" => return Err(received),
+            "hold" => self.held.lock().unwrap().push(received),
+            "drop" => drop(received),
+            "invalid" => received.waiter.answer(Outcome::Invalid(Fault {
+                field: Some("message".to_owned()),
+                reason: "required".to_owned(),
+            })),
+            "not stored" => received.waiter.answer(Outcome::NotStored),
+            "maybe stored" => received.waiter.answer(Outcome::MaybeStored),
+            _ => received.waiter.answer(Outcome::Stored),
+        }
+        Ok(())
+    }
+}
+
+/// Stores whose health can be set.
+struct Stores(Mutex<Health>);
+
+impl Operations for Stores {
+    fn error(&self, fingerprint: Fingerprint) -> Result<Option<ErrorView>, String> {
+        self.0.lock().unwrap().errors.clone()?;
+        let payload = Payload { message: "boom".to_owned(), ..Payload::default() };
+        Ok((fingerprint == Fingerprint([0xab; 32])).then_some(ErrorView {
+            fingerprint,
+            rule: Some(1),
+            payload: Some(payload),
+            count: 3,
+            first_seen: None,
+            last_seen: None,
+        }))
+    }
+
+    fn health(&self) -> Health {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn metrics(&self) -> String {
+        "up 1\n".to_owned()
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &StoppedClock
+    }
+}
+
+#[derive(Default)]
+struct Observed {
+    in_flight: Mutex<i32>,
+    all: Mutex<Vec<(&'static str, &'static str, u16)>>,
+}
+
+impl Requests for Observed {
+    fn begun(&self) {
+        *self.in_flight.lock().unwrap() += 1;
+    }
+
+    fn observe(&self, method: &'static str, route: &'static str, status: u16, _seconds: f64) {
+        *self.in_flight.lock().unwrap() -= 1;
+        self.all.lock().unwrap().push((method, route, status));
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    pipeline: Pipeline,
+    stores: Arc<Stores>,
+    observed: Arc<Observed>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let pipeline = Pipeline::default();
+        let well = Health { journal: Ok(()), errors: Ok(()), ready: true };
+        let stores = Arc::new(Stores(Mutex::new(well)));
+        let observed = Arc::new(Observed::default());
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(serve(
+            listener,
+            pipeline.clone(),
+            Arc::clone(&stores) as Arc<dyn Operations>,
+            Arc::clone(&observed) as Arc<dyn Requests>,
+            limits,
+            async move {
+                let _ = stopped.await;
+            },
+        ));
+        Self { address, pipeline, stores, observed, stop, served }
+    }
+
+    async fn connect(&self) -> Client {
+        Client::new(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// One request on a connection of its own.
+    async fn ask(&self, request: &str) -> Answer {
+        let mut client = self.connect().await;
+        client.send(request).await;
+        client.answer().await
+    }
+
+    /// Waits until a held request has arrived.
+    async fn holds_one(&self) {
+        let arrived = async {
+            while self.pipeline.held.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(HANG, arrived).await.unwrap();
+    }
+}
+
+fn post(body: &str) -> String {
+    post_with("Content-Type: application/json\r\n", body)
+}
+
+fn post_with(fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST /errors/log HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
