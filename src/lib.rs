@@ -1,1 +1,22 @@
+//! The process around errsift's pipeline: the HTTP front end, the stores' adapters, settings,
+//! metrics and the command line.
+//!
+//! Nothing here decides what an event means or when it is done: `errsift_ops` computes, and
+//! `errsift_pipeline` connects.
+
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod durability;
+pub mod embedded;
 pub mod http;
+mod logging;
+pub mod metrics;
+pub mod migrated;
+pub mod mysql;
+pub mod operations;
+pub mod redis;
+pub mod schema;
+pub mod stores;
+pub mod tags;
+mod totals;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `errsift` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    errsift::cli::run()
+}

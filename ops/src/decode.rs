@@ -85,11 +85,11 @@ pub trait Decode<'scope, T: Time, W> {
     /// assert_eq!(events.extract(), [(0, vec![("boom".to_owned(), 7)])]);
     /// assert_eq!(faults.extract(), [(0, vec!["mesage: unknown field".to_owned()])]);
     /// ```
-    fn decode(self) -> (StreamVec<'scope, T, (Event, W)>, StreamVec<'scope, T, (Fault, W)>);
+    fn decode(self) -> (Events<'scope, T, W>, Faults<'scope, T, W>);
 }
 
 impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, Received<W>> {
-    fn decode(self) -> (StreamVec<'scope, T, (Event, W)>, StreamVec<'scope, T, (Fault, W)>) {
+    fn decode(self) -> (Events<'scope, T, W>, Faults<'scope, T, W>) {
         let mut builder = OperatorBuilder::new("Decode".to_owned(), self.scope());
         let mut input = builder.new_input(self, Pipeline);
         builder.set_notify_for(0, FrontierInterest::Never);

@@ -6,7 +6,9 @@
 //! sent again after a lost answer exactly one executes, in whichever order they arrive.
 
 use errsift_ops::id::Seq;
-use errsift_pipeline::ports::journal::{Armed, Commit, CommitFault, CommitResult, Fence, JournalFault};
+use errsift_pipeline::ports::journal::{
+    Armed, Commit, CommitFault, CommitResult, Fence, JournalFault,
+};
 use redis::Value;
 
 use super::{ANSWER_MAX, Keys, wire};
@@ -81,7 +83,9 @@ impl Expected {
         match exec {
             Value::Array(results) if *multi == Value::Okay => {
                 if !matches!(results[..], [Value::Int(_), Value::Int(_)]) {
-                    return Err(CommitFault::Broken { reason: format!("EXEC answered {results:?}") });
+                    return Err(CommitFault::Broken {
+                        reason: format!("EXEC answered {results:?}"),
+                    });
                 }
                 self.executed(found, waits.first())
             }
@@ -93,7 +97,9 @@ impl Expected {
                 // each part must have been turned away: outside a MULTI it would run by itself
                 let ran = |answer: &Value| matches!(answer, Value::Int(_));
                 if ran(push) || ran(set) {
-                    return Err(CommitFault::Broken { reason: "commands ran outside MULTI".to_owned() });
+                    return Err(CommitFault::Broken {
+                        reason: "commands ran outside MULTI".to_owned(),
+                    });
                 }
                 self.refused(answers, found)
             }
@@ -155,7 +161,9 @@ mod tests {
         let ran = || Value::Array(vec![Value::Int(7), Value::Int(0)]);
         assert_eq!(*decide(ran(), AFTER).unwrap().fence(), AFTER);
         let other = Fence { term: Term(3), ..AFTER };
-        assert!(matches!(decide(ran(), other), Err(CommitFault::Moved { found }) if found == other));
+        assert!(
+            matches!(decide(ran(), other), Err(CommitFault::Moved { found }) if found == other)
+        );
         let half = Value::Array(vec![error("WRONGTYPE not a list"), Value::Int(0)]);
         assert!(matches!(decide(half, AFTER), Err(CommitFault::Broken { .. })));
     }
@@ -163,7 +171,9 @@ mod tests {
     #[test]
     fn nil_means_that_the_fence_moved() {
         let other = Fence { term: Term(3), ..BEFORE };
-        assert!(matches!(decide(Value::Nil, other), Err(CommitFault::Moved { found }) if found == other));
+        assert!(
+            matches!(decide(Value::Nil, other), Err(CommitFault::Moved { found }) if found == other)
+        );
     }
 
     #[test]

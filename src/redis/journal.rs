@@ -76,7 +76,8 @@ impl RedisJournal {
     /// A key of another type would let half of a commit through.
     fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
         let keys = &self.store.keys;
-        for (key, expected) in [(&keys.fence, "hash"), (&keys.journal, "list"), (&keys.pos, "hash")] {
+        for (key, expected) in [(&keys.fence, "hash"), (&keys.journal, "list"), (&keys.pos, "hash")]
+        {
             let found = wire.call(redis::cmd("TYPE").arg(key))?;
             let found: String = redis::from_redis_value(found).map_err(JournalFault::new)?;
             if found != "none" && found != expected {
@@ -105,7 +106,9 @@ impl Journal for RedisJournal {
         let (bytes, expected) = commit::encode(&self.store.keys, &commit, self.store.durability);
         match &self.link {
             Some(link) => link.send(&bytes, Due::Commit(expected, done)),
-            None => done(Err(CommitFault::Refused { reason: "not connected".to_owned(), armed: None })),
+            None => {
+                done(Err(CommitFault::Refused { reason: "not connected".to_owned(), armed: None }))
+            }
         }
     }
 

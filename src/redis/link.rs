@@ -10,7 +10,10 @@ use std::{
 use errsift_pipeline::ports::journal::{Armed, CommitDone, CommitFault, FenceDone, JournalFault};
 use redis::Value;
 
-use super::{RedisStore, check, commit, wire, wire::{TICKS_MAX, Wire}};
+use super::{
+    RedisStore, check, commit, wire,
+    wire::{TICKS_MAX, Wire},
+};
 
 /// What is due on the connection, and who hears of it.
 pub(super) enum Due {

@@ -17,7 +17,7 @@ mod link;
 mod wire;
 
 pub use backlog::RedisBacklog;
-pub use check::{Finding, Verdict, check};
+pub use check::check;
 pub use journal::RedisJournal;
 
 use std::{sync::Arc, time::Duration};

@@ -124,8 +124,8 @@ pub(super) fn read_fence(key: &str) -> Cmd {
 
 /// Reads the answer to [`read_fence`]; a missing fence is zero.
 pub(super) fn fence(value: &Value) -> Result<Fence, JournalFault> {
-    let fields: Vec<Option<u64>> =
-        redis::from_redis_value_ref(value).map_err(|error| JournalFault::new(format!("fence: {error}")))?;
+    let fields: Vec<Option<u64>> = redis::from_redis_value_ref(value)
+        .map_err(|error| JournalFault::new(format!("fence: {error}")))?;
     let field = |index: usize| fields.get(index).copied().flatten().unwrap_or(0);
     Ok(Fence {
         term: Term(field(0)),

@@ -1,0 +1,33 @@
+//! What a person sees when the server has started.
+
+use std::net::SocketAddr;
+
+use errsift_pipeline::ports::errors::Claim;
+
+use super::Serve;
+use crate::{durability::Durability, stores::Backend};
+
+/// Where it listens, which stores it uses, and what an acknowledgement promises.
+pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: SocketAddr) -> String {
+    let (journal, errors) = backend.describe();
+    let embedded = matches!(backend, Backend::Embedded { .. });
+    let promise = match settings.durability {
+        _ if embedded => "fsync: an answer 200 means the event is on disk",
+        Durability::Fsync => "fsync: an answer 200 means the event is on Redis's disk",
+        Durability::Replicated => "replicated: an answer 200 means a replica of Redis has the event",
+        Durability::Everysec => "everysec: a power cut can lose the last second of answers 200",
+        Durability::Memory => "memory: a restart of Redis can lose answers 200",
+    };
+    let weaker = if settings.allow_weaker { " (weaker settings of the stores allowed)" } else { "" };
+    format!(
+        "errsift {version} listens on http://{listen}\n\
+         \x20 journal  {journal}, shard {shard}, term {term}\n\
+         \x20 tables   {errors}, counts every {flush:?}\n\
+         \x20 acks     {promise}{weaker}\n\
+         \x20 try      curl -d '{{\"message\":\"it works\"}}' -H 'Content-Type: application/json' http://{listen}/errors/log",
+        version = env!("CARGO_PKG_VERSION"),
+        shard = claim.shard,
+        term = claim.term,
+        flush = settings.flush_interval,
+    )
+}

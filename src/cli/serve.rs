@@ -1,0 +1,192 @@
+//! `errsift serve`: opens the stores, takes the shard, listens, and drains when told to stop.
+
+use std::{net::TcpListener, process::ExitCode, sync::Arc, thread, time::Duration};
+
+use errsift_ops::{
+    decode::Received,
+    id::{Nonce, Shard},
+};
+use errsift_pipeline::{
+    intake,
+    ports::clock::Clock,
+    settings::Settings,
+    start::{Pipeline, Running, start},
+    stop::Stop,
+};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use super::{Serve, banner::banner, exit};
+use crate::{
+    clock::SystemClock,
+    http::{self, Limits, Waiting},
+    metrics::Metrics,
+    operations::Process,
+    stores::Backend,
+};
+
+/// How long draining may take before what is left is left to the journal.
+const DRAIN_MAX: Duration = Duration::from_secs(25);
+
+impl http::Intake for intake::Intake<Waiting> {
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
+        intake::Intake::offer(self, received)
+    }
+}
+
+/// The async runtime, or the exit code for its absence.
+pub fn runtime() -> Result<Runtime, ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|fault| {
+        eprintln!("the async runtime cannot start: {fault}");
+        ExitCode::from(exit::OS)
+    })
+}
+
+/// What a server is made of, once everything that can fail at start has not.
+struct Server {
+    listener: tokio::net::TcpListener,
+    pipeline: Pipeline<Waiting>,
+    process: Arc<Process>,
+    metrics: Arc<Metrics>,
+    signals: [Signal; 2],
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. Exits 0 when told to stop, 78 for wrong settings,
+/// 69 if a store that is needed does not answer, 71 if the address is taken, and with the code of
+/// [`Stop`] if it must not go on.
+pub fn run(settings: &Serve) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
+    };
+    let backend = match Backend::new(settings, runtime.handle()) {
+        Ok(backend) => Arc::new(backend),
+        Err(wrong) => return fail(exit::CONFIG, &wrong.to_string()),
+    };
+    let server = {
+        let _entered = runtime.enter();
+        match assemble(settings, &backend) {
+            Ok(server) => server,
+            Err((code, reason)) => return fail(code, &reason),
+        }
+    };
+    serve(&runtime, server)
+}
+
+fn fail(code: u8, reason: &str) -> ExitCode {
+    for line in reason.lines() {
+        eprintln!("errsift: {line}");
+    }
+    ExitCode::from(code)
+}
+
+/// Does everything in the order in which it can fail without harm: the address before the shard,
+/// so that a second start by mistake does not take the shard from the first.
+fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, String)> {
+    let os = |what: &str| {
+        let what = what.to_owned();
+        move |fault: std::io::Error| (exit::OS, format!("{what}: {fault}"))
+    };
+    let listener = TcpListener::bind(settings.listen)
+        .map_err(os(&format!("--listen: {}", settings.listen)))?;
+    listener.set_nonblocking(true).map_err(os("--listen"))?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(os("--listen"))?;
+    let address = listener.local_addr().map_err(os("--listen"))?;
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [terminate, interrupt] = signals;
+    let signals = [terminate.map_err(os("SIGTERM"))?, interrupt.map_err(os("SIGINT"))?];
+
+    let unavailable = |reason: String| (exit::UNAVAILABLE, reason);
+    backend.migrate().map_err(|fault| (exit::CONFIG, fault.to_string()))?;
+    let stores = backend.open().map_err(|fault| unavailable(fault.to_string()))?;
+    let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let pipeline_settings = Settings {
+        shard: Shard(settings.shard),
+        flush_interval: settings.flush_interval,
+        workers: settings.workers,
+        ..Settings::default()
+    };
+    let pipeline = start(&pipeline_settings, stores, Arc::clone(&clock), Nonce(nonce))
+        .map_err(|fault| unavailable(fault.to_string()))?;
+    let metrics = Metrics::new().map_err(|fault| (exit::OS, fault.to_string()))?;
+    let metrics = Arc::new(metrics);
+    let counted = (Arc::clone(&pipeline.counters), Arc::clone(&pipeline.epochs));
+    let process = Process::new(
+        Arc::clone(backend),
+        pipeline_settings.shard,
+        counted,
+        Arc::clone(&metrics),
+        clock,
+    );
+    process.watch();
+    println!("{}", banner(settings, backend, &pipeline.claim, address));
+    Ok(Server { listener, pipeline, process, metrics, signals })
+}
+
+fn serve(runtime: &Runtime, server: Server) -> ExitCode {
+    let Server { listener, pipeline, process, metrics, signals: [mut terminate, mut interrupt] } =
+        server;
+    let Pipeline { intake, stops, running, .. } = pipeline;
+    exit_on_stop(stops);
+    let told = Arc::new(tokio::sync::Notify::new());
+    let first = Arc::clone(&told);
+    let stopping = Arc::clone(&process);
+    runtime.spawn(async move {
+        wait_for(&mut terminate, &mut interrupt).await;
+        tracing::info!("told to stop, draining");
+        stopping.stopping();
+        first.notify_one();
+        tokio::time::sleep(Duration::ZERO).await;
+        tokio::select! {
+            () = wait_for(&mut terminate, &mut interrupt) => {
+                tracing::warn!("told again, leaving at once; the journal holds the rest");
+            }
+            () = tokio::time::sleep(DRAIN_MAX) => {
+                tracing::warn!("not drained in time; the journal holds the rest");
+            }
+        }
+        std::process::exit(0);
+    });
+    let shutdown = async move { told.notified().await };
+    let served = runtime.block_on(http::serve(
+        listener,
+        intake,
+        process,
+        metrics,
+        Limits::default(),
+        shutdown,
+    ));
+    if let Err(fault) = served {
+        return fail(exit::OS, &format!("--listen: {fault}"));
+    }
+    drain(running);
+    ExitCode::SUCCESS
+}
+
+/// Waits until everything is applied. The way in was dropped with the front end.
+fn drain(running: Running) {
+    running.join();
+    tracing::info!("drained");
+}
+
+async fn wait_for(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Ends the process when the pipeline must not go on. Nothing that was acknowledged is lost by
+/// that: a successor finds it in the journal.
+fn exit_on_stop(stops: crossbeam_channel::Receiver<Stop>) {
+    let thread = thread::Builder::new().name("stop".to_owned()).spawn(move || {
+        if let Ok(stop) = stops.recv() {
+            tracing::error!(%stop, code = stop.exit_code(), "must not go on");
+            std::process::exit(i32::from(stop.exit_code()));
+        }
+    });
+    drop(thread.expect("the system has room for a thread at start"));
+}

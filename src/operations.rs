@@ -1,0 +1,154 @@
+//! What the front end shows: single errors, health, metrics.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use errsift_ops::{fingerprint::Fingerprint, id::Shard};
+use errsift_pipeline::{
+    counters::Counters,
+    epochs::OpenEpochs,
+    live,
+    ports::{clock::Clock, errors::ErrorsReader, journal::Backlog},
+};
+
+use crate::{
+    http::{ErrorView, Health, Operations},
+    metrics::Metrics,
+    stores::Backend,
+};
+
+/// How often the stores are asked whether they answer.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+type Handles = (Box<dyn Backlog>, Box<dyn ErrorsReader>);
+
+/// The running process as its front end sees it.
+pub struct Process {
+    backend: Arc<Backend>,
+    shard: Shard,
+    epochs: Arc<OpenEpochs>,
+    counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    answers: Mutex<Answers>,
+    stopping: AtomicBool,
+    /// Handles that no call uses now.
+    idle: Mutex<Vec<Handles>>,
+}
+
+/// What the stores last answered.
+struct Answers {
+    journal: Result<(), String>,
+    errors: Result<(), String>,
+}
+
+impl Process {
+    /// A view of the pipeline that counts into `counters`.
+    pub fn new(
+        backend: Arc<Backend>,
+        shard: Shard,
+        (counters, epochs): (Arc<Counters>, Arc<OpenEpochs>),
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            backend,
+            shard,
+            epochs,
+            counters,
+            metrics,
+            clock,
+            answers: Mutex::new(Answers { journal: Ok(()), errors: Ok(()) }),
+            stopping: AtomicBool::new(false),
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Says that events are no longer taken: the process is not ready any more.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the stores again and again, each on a thread of its own so that one that hangs does
+    /// not hide the other. The threads end with the process.
+    pub fn watch(self: &Arc<Self>) {
+        let (this, mut backlog) = (Arc::clone(self), self.backend.backlog());
+        ask_repeatedly("ask-journal", move || {
+            let answer = backlog.fence().map(drop).map_err(|fault| fault.to_string());
+            this.answers().journal = answer;
+        });
+        let (this, mut errors) = (Arc::clone(self), self.backend.errors().writer());
+        ask_repeatedly("ask-errors", move || {
+            let answer = errors.guards(this.shard).map(drop).map_err(|fault| fault.to_string());
+            this.counters.errors_up.set(u64::from(answer.is_ok()));
+            this.answers().errors = answer;
+        });
+    }
+
+    fn answers(&self) -> std::sync::MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Handles>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ask_repeatedly(name: &str, mut ask: impl FnMut() + Send + 'static) {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        loop {
+            ask();
+            thread::sleep(ASK_INTERVAL);
+        }
+    });
+    drop(thread.expect("the system has room for a thread at start"));
+}
+
+impl Operations for Process {
+    fn error(&self, fingerprint: Fingerprint) -> Result<Option<ErrorView>, String> {
+        let handles = self.idle().pop();
+        let mut handles =
+            handles.unwrap_or_else(|| (self.backend.backlog(), self.backend.errors().reader()));
+        let epochs = self.epochs.all();
+        let row =
+            live::read(self.shard, &fingerprint, &epochs, handles.0.as_mut(), handles.1.as_mut());
+        self.idle().push(handles);
+        let row = row.map_err(|fault| fault.to_string())?;
+        if row.details.is_none() && row.count == 0 {
+            return Ok(None);
+        }
+        let (rule, payload) = row.details.unzip();
+        Ok(Some(ErrorView {
+            fingerprint,
+            rule: rule.map(|rule| rule.0),
+            payload,
+            count: row.count,
+            first_seen: row.first_seen,
+            last_seen: row.last_seen,
+        }))
+    }
+
+    fn health(&self) -> Health {
+        let answers = self.answers();
+        let journal = match &answers.journal {
+            Ok(()) if self.counters.journal_up.get() == 0 => Err("flights are not taken".to_owned()),
+            other => other.clone(),
+        };
+        let ready = journal.is_ok() && !self.stopping.load(Ordering::Relaxed);
+        Health { journal, errors: answers.errors.clone(), ready }
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.text(&self.counters)
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+}

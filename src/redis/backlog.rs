@@ -1,0 +1,169 @@
+//! The reading end: paging, trimming, pending counts.
+
+use bytes::Bytes;
+use errsift_ops::{
+    fingerprint::Fingerprint,
+    id::{Epoch, Seq, Term},
+};
+use errsift_pipeline::ports::journal::{Backlog, Fence, JournalFault, JournalSize, Page};
+use redis::{Connection, FromRedisValue, Script, Value};
+
+use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, wire};
+
+/// Counts added by one script, well below what Lua can take on its stack.
+const PENDING_ROWS: usize = 1_000;
+
+/// Drops the jobs up to ARGV[1], counted from the base that holds at this very instant, so that a
+/// trim that comes late or twice drops nothing else; and the pending counts behind the further keys.
+const TRIM: &str = r"
+local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
+local upto = tonumber(ARGV[1])
+if upto >= base then
+  redis.call('LTRIM', KEYS[1], upto - base + 1, -1)
+  redis.call('HSET', KEYS[2], 'base', string.format('%.0f', upto + 1))
+end
+for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
+return 1
+";
+
+/// Adds to pending counts, unless another writer has taken the shard.
+const ADD_PENDING: &str = r"
+if redis.call('HGET', KEYS[1], 'term') ~= ARGV[1] then return 0 end
+for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1]) end
+return 1
+";
+
+/// A reading end of a shard's journal on Redis: one connection, made when first used and again
+/// after it broke.
+pub struct RedisBacklog {
+    store: RedisStore,
+    connection: Option<Connection>,
+    trim: Script,
+    add_pending: Script,
+}
+
+impl RedisBacklog {
+    pub(super) fn new(store: RedisStore) -> Self {
+        let (trim, add_pending) = (Script::new(TRIM), Script::new(ADD_PENDING));
+        Self { store, connection: None, trim, add_pending }
+    }
+
+    /// Asks on the connection; drops it if the answer did not come.
+    fn ask<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Connection, &Keys) -> redis::RedisResult<T>,
+    ) -> Result<T, JournalFault> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => self.connection.insert(connect(&self.store).map_err(JournalFault::new)?),
+        };
+        let answer = ask(connection, &self.store.keys);
+        if answer.as_ref().is_err_and(redis::RedisError::is_unrecoverable_error) {
+            self.connection = None;
+        }
+        answer.map_err(JournalFault::new)
+    }
+}
+
+fn connect(store: &RedisStore) -> redis::RedisResult<Connection> {
+    let connection = store.client.get_connection_with_timeout(CONNECT_MAX)?;
+    connection.set_read_timeout(Some(ANSWER_MAX))?;
+    connection.set_write_timeout(Some(ANSWER_MAX))?;
+    Ok(connection)
+}
+
+impl Backlog for RedisBacklog {
+    fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault> {
+        self.ask(|connection, keys| {
+            let base: Option<u64> =
+                redis::cmd("HGET").arg(&keys.pos).arg("base").query(connection)?;
+            let base = base.unwrap_or(1);
+            // nobody but this shard's keeper trims, so the base still holds for the next command
+            let first = from.0.saturating_sub(base);
+            let last = first.saturating_add(jobs_max as u64).saturating_sub(1);
+            let jobs: Vec<Vec<u8>> =
+                redis::cmd("LRANGE").arg(&keys.journal).arg(first).arg(last).query(connection)?;
+            Ok(Page { base: Seq(base), jobs: jobs.into_iter().map(Bytes::from).collect() })
+        })
+    }
+
+    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
+        let script = self.trim.clone();
+        self.ask(|connection, keys| {
+            let mut call = script.prepare_invoke();
+            call.key(&keys.journal).key(&keys.pos).arg(upto.0);
+            for epoch in epochs {
+                call.key(keys.pending(*epoch));
+            }
+            call.invoke(connection)
+        })
+    }
+
+    fn add_pending(
+        &mut self,
+        term: Term,
+        epoch: Epoch,
+        counts: &[(Fingerprint, u64)],
+    ) -> Result<(), JournalFault> {
+        let script = self.add_pending.clone();
+        for counts in counts.chunks(PENDING_ROWS) {
+            let held: bool = self.ask(|connection, keys| {
+                let mut call = script.prepare_invoke();
+                call.key(&keys.fence).key(keys.pending(epoch)).arg(term.0);
+                for (fingerprint, count) in counts {
+                    call.arg(&fingerprint.0[..]).arg(*count);
+                }
+                call.invoke(connection)
+            })?;
+            if !held {
+                return Err(JournalFault::new("another writer holds the shard"));
+            }
+        }
+        Ok(())
+    }
+
+    fn reset_pending(&mut self, epochs: &[Epoch]) -> Result<(), JournalFault> {
+        if epochs.is_empty() {
+            return Ok(());
+        }
+        self.ask(|connection, keys| {
+            let pending: Vec<_> = epochs.iter().map(|epoch| keys.pending(*epoch)).collect();
+            redis::cmd("UNLINK").arg(pending).query(connection)
+        })
+    }
+
+    fn pending(
+        &mut self,
+        fingerprint: &Fingerprint,
+        epochs: &[Epoch],
+    ) -> Result<Vec<u64>, JournalFault> {
+        if epochs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(|connection, keys| {
+            let mut pipe = redis::pipe();
+            for epoch in epochs {
+                pipe.cmd("HGET").arg(keys.pending(*epoch)).arg(&fingerprint.0[..]);
+            }
+            let counts: Vec<Option<u64>> = pipe.query(connection)?;
+            Ok(counts.into_iter().map(Option::unwrap_or_default).collect())
+        })
+    }
+
+    fn fence(&mut self) -> Result<Fence, JournalFault> {
+        let read: Value =
+            self.ask(|connection, keys| wire::read_fence(&keys.fence).query(connection))?;
+        wire::fence(&read)
+    }
+
+    fn size(&mut self) -> Result<JournalSize, JournalFault> {
+        self.ask(|connection, keys| {
+            let mut pipe = redis::pipe();
+            pipe.cmd("LLEN").arg(&keys.journal);
+            pipe.cmd("MEMORY").arg("USAGE").arg(&keys.journal);
+            let (jobs, bytes): (u64, Value) = pipe.query(connection)?;
+            let bytes = Option::<u64>::from_redis_value(bytes)?.unwrap_or(0);
+            Ok(JournalSize { jobs, bytes })
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Which stores are used, and opening them.
+
+use std::{path::Path, sync::Arc};
+
+use errsift_ops::id::Shard;
+use errsift_pipeline::{
+    ports::{
+        errors::{Errors, ErrorsFault},
+        journal::{Backlog, Journal, JournalFault},
+    },
+    start::Stores,
+};
+use tokio::runtime::Handle;
+
+use crate::{
+    check::{Check, Verdict},
+    cli::Serve,
+    durability::Durability,
+    embedded::{EmbeddedErrors, JournalFile},
+    migrated::{Migrate, Migrated},
+    mysql::MysqlErrors,
+    redis::RedisStore,
+    schema::SchemaFault,
+};
+
+/// Settings that cannot be used, all of them, each line naming one.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct WrongSettings(pub Vec<String>);
+
+/// The stores that a process uses; handles are made from it.
+pub enum Backend {
+    /// Redis for the journal, `MySQL` for the tables.
+    Servers {
+        /// The journal's server.
+        journal: RedisStore,
+        /// The tables' server.
+        errors: Migrated<MysqlErrors>,
+        /// That server, for people.
+        errors_address: String,
+    },
+    /// Two files.
+    Embedded {
+        /// The journal's file.
+        journal: JournalFile,
+        /// The tables' file.
+        errors: Migrated<EmbeddedErrors>,
+        /// The tables' path, for people.
+        path: String,
+    },
+}
+
+impl Backend {
+    /// Chooses by the settings; connects nothing and makes no file yet.
+    pub fn new(settings: &Serve, handle: &Handle) -> Result<Self, WrongSettings> {
+        let shard = Shard(settings.shard);
+        let (redis, mysql) = match (&settings.redis_url, &settings.mysql_url) {
+            (Some(redis), Some(mysql)) => (redis, mysql),
+            (None, None) => return Self::embedded(settings, shard),
+            (Some(_), None) => {
+                let missing = "--mysql-url: needed when --redis-url is given";
+                return Err(WrongSettings(vec![missing.to_owned()]));
+            }
+            (None, Some(_)) => {
+                let missing = "--redis-url: needed when --mysql-url is given";
+                return Err(WrongSettings(vec![missing.to_owned()]));
+            }
+        };
+        let journal = RedisStore::new(redis, shard, settings.durability, settings.allow_weaker)
+            .map_err(|reason| format!("--redis-url: {reason}"));
+        let errors = MysqlErrors::new(mysql, handle.clone())
+            .map_err(|reason| format!("--mysql-url: {reason}"));
+        match (journal, errors) {
+            (Ok(journal), Ok(errors)) => {
+                let errors_address = errors.address();
+                Ok(Self::Servers { journal, errors: Migrated::new(errors), errors_address })
+            }
+            (journal, errors) => {
+                Err(WrongSettings(journal.err().into_iter().chain(errors.err()).collect()))
+            }
+        }
+    }
+
+    fn embedded(settings: &Serve, shard: Shard) -> Result<Self, WrongSettings> {
+        if settings.durability == Durability::Replicated {
+            let wrong = "--durability: replicated needs --redis-url; the embedded store has fsync";
+            return Err(WrongSettings(vec![wrong.to_owned()]));
+        }
+        let path = &settings.data;
+        Ok(Self::Embedded {
+            journal: JournalFile::new(beside(path), shard),
+            errors: Migrated::new(EmbeddedErrors::new(path)),
+            path: path.display().to_string(),
+        })
+    }
+
+    /// Brings the schema up to date. A schema that this binary must not touch is an error; tables
+    /// that do not answer are not, because they are brought up to date when they do.
+    pub fn migrate(&self) -> Result<(), SchemaFault> {
+        let migrated = match self {
+            Self::Servers { errors, .. } => errors.migrate(),
+            Self::Embedded { journal, errors, .. } => {
+                journal.migrate()?;
+                return errors.migrate();
+            }
+        };
+        match migrated {
+            Err(SchemaFault::Store(fault @ ErrorsFault::Transient(_))) => {
+                tracing::warn!(%fault, "schema not checked yet");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Handles for the pipeline.
+    pub fn open(&self) -> Result<Stores, JournalFault> {
+        let journal: Box<dyn Journal> = match self {
+            Self::Servers { journal, .. } => Box::new(journal.journal()),
+            Self::Embedded { journal, .. } => journal.journal().map_err(JournalFault::new)?,
+        };
+        Ok(Stores { journal, backlog: self.backlog(), errors: self.errors() })
+    }
+
+    /// A reading end of the journal.
+    pub fn backlog(&self) -> Box<dyn Backlog> {
+        match self {
+            Self::Servers { journal, .. } => Box::new(journal.backlog()),
+            Self::Embedded { journal, .. } => journal.backlog(),
+        }
+    }
+
+    /// The tables.
+    pub fn errors(&self) -> Arc<dyn Errors> {
+        match self {
+            Self::Servers { errors, .. } => Arc::new(errors.clone()),
+            Self::Embedded { errors, .. } => Arc::new(errors.clone()),
+        }
+    }
+
+    /// Journal and tables, in a few words for people, without secrets.
+    pub fn describe(&self) -> (String, String) {
+        match self {
+            Self::Servers { journal, errors_address, .. } => {
+                (format!("redis at {}", journal.address()), format!("mysql at {errors_address}"))
+            }
+            Self::Embedded { path, .. } => {
+                let journal = beside(Path::new(path)).display().to_string();
+                (format!("embedded in {journal}"), format!("embedded in {path}"))
+            }
+        }
+    }
+
+    /// The settings of both stores that matter; an `Err` says which store does not answer.
+    pub fn check(&self) -> Vec<(&'static str, Result<Vec<Check>, String>)> {
+        match self {
+            Self::Servers { journal, errors, .. } => vec![
+                ("redis", crate::redis::check(journal).map_err(|fault| fault.to_string())),
+                ("mysql", errors.store().settings().map_err(|fault| fault.to_string())),
+            ],
+            Self::Embedded { .. } => {
+                let synchronous = Check::new("synchronous", "FULL".to_owned(), Verdict::Ok, "");
+                vec![("embedded", Ok(vec![synchronous]))]
+            }
+        }
+    }
+}
+
+/// The journal's file for the tables' file `path`: `errsift.db` has `errsift.journal.db`.
+fn beside(path: &Path) -> std::path::PathBuf {
+    let extension = path.extension().map_or_else(String::new, |e| format!(".{}", e.display()));
+    path.with_extension(format!("journal{extension}"))
+}
