@@ -1,1 +1,5 @@
-
+//! The process: adapters to the outside around the pipeline.
+pub mod mysql;
+pub mod schema;
+pub mod tags;
+mod totals;
