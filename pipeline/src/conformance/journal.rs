@@ -155,6 +155,11 @@ pub fn a_refused_or_lost_flight_can_be_resolved(store: &dyn Store) {
         .expect("a commit")
         .fence();
     assert_eq!(rearm(&mut *journal), after);
+    // the fence alone must stop the copy: the job it would collide with may be trimmed already
+    store
+        .backlog()
+        .trim(Seq(1), &[])
+        .expect("the journal answers");
     // forged permission, as if the answer had been lost and nobody had looked
     let stale = Armed::verify(&before, before).expect("the same fence");
     match commit(&mut *journal, stale, 5, &job(1)) {
@@ -164,7 +169,7 @@ pub fn a_refused_or_lost_flight_can_be_resolved(store: &dyn Store) {
     let read = rearm(&mut *journal);
     let armed = Armed::verify(&after, read).expect("the fence stands");
     commit(&mut *journal, armed, 5, &job(2)).expect("a commit");
-    assert_eq!(page(store, 1, 10).jobs, [job(1), job(2)]);
+    expect_page(store, 1, 2, &[2]);
 }
 
 /// Once another has taken the shard, nothing of the predecessor's is executed.
