@@ -48,8 +48,12 @@ impl Metrics {
     /// All metrics as they stand.
     pub fn text(&self, counters: &Counters) -> String {
         let mut families = self.registry.gather();
-        families.extend(TOTALS.iter().filter_map(|(name, help, read)| total(name, help, read(counters))));
-        families.extend(LEVELS.iter().filter_map(|(name, help, read)| level(name, help, read(counters))));
+        families.extend(
+            TOTALS.iter().filter_map(|(name, help, read)| total(name, help, read(counters))),
+        );
+        families.extend(
+            LEVELS.iter().filter_map(|(name, help, read)| level(name, help, read(counters))),
+        );
         families.sort_by(|left, right| left.name().cmp(right.name()));
         let mut text = Vec::new();
         if let Err(fault) = TextEncoder::new().encode(&families, &mut text) {

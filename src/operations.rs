@@ -137,7 +137,9 @@ impl Operations for Process {
     fn health(&self) -> Health {
         let answers = self.answers();
         let journal = match &answers.journal {
-            Ok(()) if self.counters.journal_up.get() == 0 => Err("flights are not taken".to_owned()),
+            Ok(()) if self.counters.journal_up.get() == 0 => {
+                Err("flights are not taken".to_owned())
+            }
             other => other.clone(),
         };
         let ready = journal.is_ok() && !self.stopping.load(Ordering::Relaxed);

@@ -17,7 +17,7 @@ use crate::{
     cli::Serve,
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
-    migrated::{Migrate, Migrated},
+    migrated::Migrated,
     mysql::MysqlErrors,
     redis::RedisStore,
     schema::SchemaFault,

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// 9999-12-31T23:59:59.999Z.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    /// 9999-12-30T22:00:00Z, the last that is a time in the year 9999 at every offset from UTC.
+    pub const MAX: Self = Self(253_402_207_200_000);
 
     /// Clamps `millis` into the range that the tables can hold.
     pub const fn from_millis(millis: i64) -> Self {
@@ -100,6 +100,7 @@ mod tests {
         for wrong in ["", "2023-11-14", "2023-11-14T22:13:20", "20231114T221320Z", "yesterday"] {
             assert_eq!(Timestamp::parse_rfc3339(wrong), None, "{wrong}");
         }
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.000Z");
         assert_eq!(Timestamp::parse_rfc3339("1969-12-31T23:59:59Z"), None);
     }
 

@@ -3,6 +3,7 @@
 
 pub mod ack;
 mod apply;
+pub mod conformance;
 pub mod counters;
 pub mod epochs;
 pub mod faulty;

@@ -127,7 +127,9 @@ mod tests {
         assert!(bare.command.is_none());
         assert_eq!(bare.serve.workers.get(), 3);
         let named = Args::try_parse_from(["errsift", "serve", "--flush-interval", "1s"]).unwrap();
-        assert!(matches!(named.command, Some(Command::Serve(serve)) if serve.flush_interval == Duration::from_secs(1)));
+        assert!(
+            matches!(named.command, Some(Command::Serve(serve)) if serve.flush_interval == Duration::from_secs(1))
+        );
         assert!(Args::try_parse_from(["errsift", "--workers", "0"]).is_err());
     }
 }

@@ -14,11 +14,14 @@ pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: Socket
     let promise = match settings.durability {
         _ if embedded => "fsync: an answer 200 means the event is on disk",
         Durability::Fsync => "fsync: an answer 200 means the event is on Redis's disk",
-        Durability::Replicated => "replicated: an answer 200 means a replica of Redis has the event",
+        Durability::Replicated => {
+            "replicated: an answer 200 means a replica of Redis has the event"
+        }
         Durability::Everysec => "everysec: a power cut can lose the last second of answers 200",
         Durability::Memory => "memory: a restart of Redis can lose answers 200",
     };
-    let weaker = if settings.allow_weaker { " (weaker settings of the stores allowed)" } else { "" };
+    let weaker =
+        if settings.allow_weaker { " (weaker settings of the stores allowed)" } else { "" };
     format!(
         "errsift {version} listens on http://{listen}\n\
          \x20 journal  {journal}, shard {shard}, term {term}\n\

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod errsift;
 pub mod loghub;
+pub mod mariadb;
 pub mod ports;
 pub mod process;
 pub mod redis;

@@ -1,0 +1,46 @@
+//! The tables of errors in a file.
+
+use std::path::PathBuf;
+
+use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
+
+use super::{Sync, Turn, connect, faults, reader::Reader, schema, writer::Writer};
+use crate::{
+    migrated::Migrate,
+    schema::{SchemaFault, SchemaVersion},
+};
+
+/// Errors in an `SQLite` file. Clones and handles share its turn to write.
+#[derive(Clone, Debug)]
+pub struct EmbeddedErrors {
+    path: PathBuf,
+    turn: Turn,
+}
+
+impl EmbeddedErrors {
+    /// A store in the file `path`; nothing is opened yet. Make one per file and process.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), turn: Turn::default() }
+    }
+}
+
+impl Errors for EmbeddedErrors {
+    fn writer(&self) -> Box<dyn ErrorsWriter> {
+        Box::new(Writer::new(self.path.clone(), self.turn.clone()))
+    }
+
+    fn reader(&self) -> Box<dyn ErrorsReader> {
+        Box::new(Reader::new(self.path.clone()))
+    }
+}
+
+impl Migrate for EmbeddedErrors {
+    /// Makes the file if there is none, brings its schema up to this binary's version and checks
+    /// what must never change. A file that is newer, or was made with another number of parts, is
+    /// refused.
+    fn migrate(&self) -> Result<SchemaVersion, SchemaFault> {
+        let _turn = self.turn.take();
+        let mut conn = connect(&self.path, Sync::Full).map_err(|error| faults::refused(&error))?;
+        schema::migrate_errors(&mut conn)
+    }
+}

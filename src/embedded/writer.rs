@@ -1,0 +1,211 @@
+//! Writes details, counts and windows.
+
+use std::path::PathBuf;
+
+use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
+use errsift_pipeline::ports::errors::{
+    Applied, Claim, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards, Range,
+};
+use rusqlite::{Connection, Error, ErrorCode, Row, params};
+
+use super::{Sync, Turn, connect, faults::refused, loaded, position, stored};
+use crate::{tags, totals::totals};
+
+const DETAILS: &str = "INSERT OR IGNORE INTO error_details (fingerprint, rule, message, \
+    stack_trace, type, level, service, environment, \"release\", tags) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const GUARD: &str = "UPDATE applied_epochs SET epoch = ?1, seq = ?2, events = events + ?3 \
+    WHERE shard = ?4 AND part = ?5 AND term = ?6 AND nonce = ?7 AND epoch = ?8";
+const COUNT: &str = "INSERT INTO error_counts (fingerprint, count, first_seen, last_seen) \
+    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (fingerprint) DO UPDATE SET \
+    count = count + excluded.count, first_seen = min(first_seen, excluded.first_seen), \
+    last_seen = max(last_seen, excluded.last_seen)";
+const WINDOW: &str = "INSERT INTO error_windows (window_start, fingerprint, count) \
+    VALUES (?1, ?2, ?3) ON CONFLICT (window_start, fingerprint) DO UPDATE SET \
+    count = count + excluded.count";
+
+/// A writing handle.
+pub struct Writer {
+    path: PathBuf,
+    turn: Turn,
+    conn: Option<Connection>,
+}
+
+impl Writer {
+    pub fn new(path: PathBuf, turn: Turn) -> Self {
+        Self { path, turn, conn: None }
+    }
+
+    /// One transaction: committed if `work` says so, else rolled back.
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<(T, bool), ErrorsFault>,
+    ) -> Result<T, ErrorsFault> {
+        let turn = self.turn.clone();
+        let _turn = turn.take();
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            none => none.insert(connect(&self.path, Sync::Full).map_err(|e| refused(&e))?),
+        };
+        let outcome = transact(conn, work);
+        // after a fault, whatever state the connection is in goes with it
+        if outcome.is_err() {
+            self.conn = None;
+        }
+        outcome
+    }
+}
+
+fn transact<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> Result<(T, bool), ErrorsFault>,
+) -> Result<T, ErrorsFault> {
+    conn.execute_batch("BEGIN IMMEDIATE").map_err(|error| refused(&error))?;
+    let (done, keep) = match work(conn) {
+        Ok(outcome) => outcome,
+        Err(fault) => {
+            // closing the connection, as the caller does, has the same effect
+            let _ = conn.execute_batch("ROLLBACK");
+            return Err(fault);
+        }
+    };
+    if !keep {
+        conn.execute_batch("ROLLBACK").map_err(|error| refused(&error))?;
+        return Ok(done);
+    }
+    conn.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => refused(&error),
+        _ => ErrorsFault::Unknown(error.to_string()),
+    })?;
+    Ok(done)
+}
+
+impl ErrorsWriter for Writer {
+    fn take_guards(&mut self, claim: &Claim) -> Result<Guards, ErrorsFault> {
+        let Claim { shard, term, nonce } = *claim;
+        self.transact(|conn| {
+            let taken = || -> rusqlite::Result<Guards> {
+                let mut insert = conn.prepare_cached(
+                    "INSERT OR IGNORE INTO applied_epochs (shard, part) VALUES (?1, ?2)",
+                )?;
+                for part in Part::all() {
+                    insert.execute(params![shard.0, position(part)])?;
+                }
+                conn.execute(
+                    "UPDATE applied_epochs SET term = ?1, nonce = ?2 WHERE shard = ?3 AND term < ?1",
+                    params![stored(term.0), stored(nonce.0), shard.0],
+                )?;
+                read_guards(conn, shard)
+            };
+            taken().map(|guards| (guards, true)).map_err(|error| refused(&error))
+        })
+    }
+
+    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+        self.transact(|conn| {
+            let mut insert = conn.prepare_cached(DETAILS).map_err(|error| refused(&error))?;
+            for (fingerprint, details) in rows {
+                let payload = &details.payload;
+                let tags = tags::to_json(&payload.tags)
+                    .map_err(|error| ErrorsFault::Denied(error.to_string()))?;
+                insert
+                    .execute(params![
+                        fingerprint.0,
+                        details.rule.0,
+                        payload.message,
+                        payload.stack_trace,
+                        payload.kind,
+                        payload.level,
+                        payload.service,
+                        payload.environment,
+                        payload.release,
+                        tags
+                    ])
+                    .map_err(|error| refused(&error))?;
+            }
+            Ok(((), true))
+        })
+    }
+
+    fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
+        if range.parts.is_empty() {
+            return Err(ErrorsFault::Denied("a range without parts has no guard".to_owned()));
+        }
+        self.transact(|conn| {
+            let advanced = advance(conn, claim, range).map_err(|error| refused(&error))?;
+            if !advanced {
+                return Ok((Applied::GuardMoved, false));
+            }
+            add(conn, range).map_err(|error| refused(&error))?;
+            Ok((Applied::Done, true))
+        })
+    }
+
+    fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
+        self.transact(|conn| {
+            let guards = read_guards(conn, shard).map_err(|error| refused(&error))?;
+            Ok((guards, false))
+        })
+    }
+}
+
+/// Moves the guards; `false` if one was not where the range says.
+fn advance(conn: &Connection, claim: &Claim, range: &Range<'_>) -> rusqlite::Result<bool> {
+    let mut update = conn.prepare_cached(GUARD)?;
+    for step in range.parts {
+        let changed = update.execute(params![
+            stored(range.upto.0),
+            stored(range.seq.0),
+            stored(step.events),
+            claim.shard.0,
+            position(step.part),
+            stored(claim.term.0),
+            stored(claim.nonce.0),
+            stored(range.after.0),
+        ])?;
+        if changed != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn add(conn: &Connection, range: &Range<'_>) -> rusqlite::Result<()> {
+    let mut upsert = conn.prepare_cached(COUNT)?;
+    for (fingerprint, tally) in totals(range.rows) {
+        let (first, last) = (tally.first.millis(), tally.last.millis());
+        upsert.execute(params![fingerprint.0, stored(tally.count), first, last])?;
+    }
+    let mut upsert = conn.prepare_cached(WINDOW)?;
+    let mut windows: Vec<_> = range.rows.iter().collect();
+    windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
+    for row in windows {
+        let start = row.window.start().millis();
+        upsert.execute(params![start, row.fingerprint.0, stored(row.tally.count)])?;
+    }
+    Ok(())
+}
+
+fn read_guards(conn: &Connection, shard: Shard) -> rusqlite::Result<Guards> {
+    let mut select = conn.prepare_cached(
+        "SELECT part, term, nonce, epoch, seq, events FROM applied_epochs WHERE shard = ?1",
+    )?;
+    let mut guards = [Guard::default(); Part::COUNT];
+    let mut rows = select.query([shard.0])?;
+    while let Some(row) = rows.next()? {
+        let part: i64 = row.get(0)?;
+        let at = usize::try_from(part).ok().and_then(|part| guards.get_mut(part));
+        *at.ok_or(Error::IntegralValueOutOfRange(0, part))? = guard(row)?;
+    }
+    Ok(guards)
+}
+
+fn guard(row: &Row<'_>) -> rusqlite::Result<Guard> {
+    Ok(Guard {
+        term: Term(loaded(row.get(1)?)),
+        nonce: Nonce(loaded(row.get(2)?)),
+        epoch: Epoch(loaded(row.get(3)?)),
+        seq: Seq(loaded(row.get(4)?)),
+        events: loaded(row.get(5)?),
+    })
+}

@@ -1,0 +1,151 @@
+//! The tables, as numbered migrations.
+//!
+//! DDL commits by itself, so a migration can be cut short anywhere: each statement can be run
+//! again, and the version is written last.
+
+use super::{
+    faults::{Failure, NO_TABLE},
+    session::{Live, column},
+};
+use crate::schema::{PARTS, SchemaFault, SchemaVersion, parts, refuse_newer, refuse_other};
+
+/// How long to wait for another server's migration, in seconds; shorter than a statement may take.
+const LOCK_SECONDS: u32 = 20;
+/// The lock is the server's, so its name says the database; a lock's name has at most 64 bytes.
+const LOCK_NAME: &str = "CONCAT('errsift ', MD5(DATABASE()))";
+
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    version INT NOT NULL PRIMARY KEY,
+    applied_at DATETIME(3) NOT NULL
+) ENGINE=InnoDB";
+
+/// Migration `n` stands at `n - 1`. One that has been released is never edited.
+const MIGRATIONS: &[&[&str]] = &[&[
+    "CREATE TABLE IF NOT EXISTS errsift_settings (
+        name VARCHAR(64) NOT NULL PRIMARY KEY,
+        value VARCHAR(255) NOT NULL
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS error_details (
+        fingerprint BINARY(32) NOT NULL PRIMARY KEY,
+        `rule` SMALLINT UNSIGNED NOT NULL,
+        message TEXT NOT NULL,
+        stack_trace MEDIUMTEXT NULL,
+        `type` VARCHAR(255) NULL,
+        `level` VARCHAR(255) NULL,
+        service VARCHAR(255) NULL,
+        environment VARCHAR(255) NULL,
+        `release` VARCHAR(255) NULL,
+        tags MEDIUMTEXT NOT NULL
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS error_counts (
+        fingerprint BINARY(32) NOT NULL PRIMARY KEY,
+        `count` BIGINT UNSIGNED NOT NULL,
+        first_seen DATETIME(3) NOT NULL,
+        last_seen DATETIME(3) NOT NULL
+    ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS error_windows (
+        window_start DATETIME NOT NULL,
+        fingerprint BINARY(32) NOT NULL,
+        `count` BIGINT UNSIGNED NOT NULL,
+        PRIMARY KEY (window_start, fingerprint)
+    ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS applied_epochs (
+        shard SMALLINT UNSIGNED NOT NULL,
+        part TINYINT UNSIGNED NOT NULL,
+        term BIGINT UNSIGNED NOT NULL DEFAULT 0,
+        nonce BIGINT UNSIGNED NOT NULL DEFAULT 0,
+        connection_id BIGINT UNSIGNED NOT NULL DEFAULT 0,
+        epoch BIGINT UNSIGNED NOT NULL DEFAULT 0,
+        seq BIGINT UNSIGNED NOT NULL DEFAULT 0,
+        events BIGINT UNSIGNED NOT NULL DEFAULT 0,
+        PRIMARY KEY (shard, part)
+    ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS dead_letters (
+        shard SMALLINT UNSIGNED NOT NULL,
+        epoch BIGINT UNSIGNED NOT NULL,
+        fingerprint BINARY(32) NOT NULL,
+        window_start DATETIME NOT NULL,
+        `count` BIGINT UNSIGNED NOT NULL,
+        reason TEXT NOT NULL,
+        payload LONGBLOB NULL,
+        PRIMARY KEY (shard, epoch, fingerprint, window_start)
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE OR REPLACE SQL SECURITY INVOKER VIEW errors AS
+        SELECT LOWER(HEX(d.fingerprint)) AS fingerprint, d.`rule`, d.message, d.stack_trace,
+            d.`type`, d.`level`, d.service, d.environment, d.`release`, d.tags,
+            COALESCE(c.`count`, 0) AS `count`, c.first_seen, c.last_seen
+        FROM error_details AS d LEFT JOIN error_counts AS c ON c.fingerprint = d.fingerprint",
+]];
+
+/// Applies what is missing, one server at a time.
+pub async fn migrate(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
+    let lock = format!("SELECT COALESCE(GET_LOCK({LOCK_NAME}, {LOCK_SECONDS}), 0)");
+    if number(live, &lock).await? != Some(1) {
+        return Ok(Err(SchemaFault::Busy { waited_seconds: LOCK_SECONDS }));
+    }
+    // a failure drops the connection, and the lock with it
+    let outcome = migrate_alone(live).await?;
+    live.query(&format!("SELECT RELEASE_LOCK({LOCK_NAME})")).await?;
+    Ok(outcome)
+}
+
+async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
+    let mut newest = SchemaVersion(0);
+    let found = found(live).await?;
+    for (statements, number) in MIGRATIONS.iter().zip(1..) {
+        newest = SchemaVersion(number);
+        if found.is_some_and(|found| found >= newest) {
+            continue;
+        }
+        for statement in *statements {
+            live.run(statement).await?;
+        }
+        settle(live, newest).await?;
+        tracing::info!(version = number, "schema migrated");
+    }
+    if let Err(fault) = refuse_newer(found.unwrap_or_default(), newest) {
+        return Ok(Err(fault));
+    }
+    let rows =
+        live.query(&format!("SELECT value FROM errsift_settings WHERE name = '{PARTS}'")).await?;
+    let stored: String = rows.first().map_or(Ok(String::new()), |row| column(row, 0))?;
+    Ok(refuse_other(PARTS, &stored, &parts()).map(|()| newest))
+}
+
+/// Writes what migration `version` leaves behind besides tables.
+async fn settle(live: &mut Live, version: SchemaVersion) -> Result<(), Failure> {
+    if version == SchemaVersion(1) {
+        let parts = parts();
+        live.run(&format!(
+            "INSERT IGNORE INTO errsift_settings (name, value) VALUES ('{PARTS}', '{parts}')"
+        ))
+        .await?;
+    }
+    live.run(&format!(
+        "INSERT IGNORE INTO schema_migrations (version, applied_at) \
+         VALUES ({version}, UTC_TIMESTAMP(3))"
+    ))
+    .await?;
+    Ok(())
+}
+
+/// The version found; `None` in an empty database. The table is made only when it is missing, so
+/// that a user without the right to create can run on a schema that is up to date.
+async fn found(live: &mut Live) -> Result<Option<SchemaVersion>, Failure> {
+    let sql = "SELECT CAST(MAX(version) AS UNSIGNED) FROM schema_migrations";
+    let found = match number(live, sql).await {
+        Err(failure) if failure.code() == Some(NO_TABLE) => {
+            live.run(VERSIONS).await?;
+            None
+        }
+        outcome => outcome?,
+    };
+    Ok(found.map(SchemaVersion))
+}
+
+async fn number(live: &mut Live, sql: &str) -> Result<Option<u32>, Failure> {
+    match live.query(sql).await?.first() {
+        Some(row) => column(row, 0),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,155 @@
+//! Writes details, counts and windows.
+
+use errsift_ops::{fingerprint::Fingerprint, id::Shard, tally::Tally};
+use errsift_pipeline::ports::errors::{
+    Applied, Claim, CountRow, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
+};
+
+use super::{
+    faults::Failure,
+    guards,
+    rows::{
+        Frame, push_bytes, push_datetime, push_number, push_text, push_text_or_null, statements,
+    },
+    session::{Live, Session},
+};
+use crate::{tags, totals::totals};
+
+// IGNORE turns all errors into warnings, cut text included: lengths are settled before
+const DETAILS: Frame = Frame {
+    head: "INSERT IGNORE INTO error_details (fingerprint, `rule`, message, stack_trace, `type`, \
+           `level`, service, environment, `release`, tags) VALUES ",
+    tail: "",
+};
+const COUNTS: Frame = Frame {
+    head: "INSERT INTO error_counts (fingerprint, `count`, first_seen, last_seen) VALUES ",
+    tail: " ON DUPLICATE KEY UPDATE `count` = `count` + VALUES(`count`), \
+           first_seen = LEAST(first_seen, VALUES(first_seen)), \
+           last_seen = GREATEST(last_seen, VALUES(last_seen))",
+};
+const WINDOWS: Frame = Frame {
+    head: "INSERT INTO error_windows (window_start, fingerprint, `count`) VALUES ",
+    tail: " ON DUPLICATE KEY UPDATE `count` = `count` + VALUES(`count`)",
+};
+
+/// A writing handle.
+pub struct Writer {
+    session: Session,
+}
+
+impl Writer {
+    pub fn new(session: Session) -> Self {
+        Self { session }
+    }
+}
+
+impl ErrorsWriter for Writer {
+    fn take_guards(&mut self, claim: &Claim) -> Result<Guards, ErrorsFault> {
+        self.session.run(async |live| guards::take(live, claim).await)
+    }
+
+    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+        // in order of the key, so that two writers do not wait for each other in a circle
+        let mut sorted: Vec<&DetailsRow> = rows.iter().collect();
+        sorted.sort_by_key(|(fingerprint, _)| *fingerprint);
+        let with_tags = sorted
+            .into_iter()
+            .map(|row| Ok((row, tags::to_json(&row.1.payload.tags)?)))
+            .collect::<Result<Vec<_>, serde_json::Error>>()
+            .map_err(|error| ErrorsFault::Denied(error.to_string()))?;
+        self.session.run(async |live| {
+            let rows = with_tags.iter().map(|(row, tags)| (*row, tags.as_str()));
+            for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
+                live.run(&sql).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
+        if range.parts.is_empty() {
+            return Err(ErrorsFault::Denied("a range without parts has no guard".to_owned()));
+        }
+        self.session.run(async |live| apply(live, claim, range).await)
+    }
+
+    fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
+        self.session.run(async |live| guards::read(live, shard).await)
+    }
+}
+
+async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Applied, Failure> {
+    live.run("START TRANSACTION").await?;
+    match write(live, claim, range).await {
+        Ok(Applied::Done) => {
+            live.commit().await?;
+            Ok(Applied::Done)
+        }
+        Ok(Applied::GuardMoved) => {
+            live.rollback().await;
+            Ok(Applied::GuardMoved)
+        }
+        Err(failure) => {
+            live.rollback().await;
+            Err(failure)
+        }
+    }
+}
+
+/// Everything between START TRANSACTION and its end. The guard comes first: its row locks keep
+/// any other writer of these parts out until then.
+async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Applied, Failure> {
+    if !guards::advance(live, claim, range).await? {
+        return Ok(Applied::GuardMoved);
+    }
+    let bytes_max = live.statement_bytes_max();
+    for sql in statements(COUNTS, bytes_max, totals(range.rows), push_count) {
+        live.run(&sql).await?;
+    }
+    let mut windows: Vec<&CountRow> = range.rows.iter().collect();
+    windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
+    for sql in statements(WINDOWS, bytes_max, windows.into_iter(), push_window) {
+        live.run(&sql).await?;
+    }
+    Ok(Applied::Done)
+}
+
+fn push_count(sql: &mut String, (fingerprint, tally): (Fingerprint, Tally)) {
+    push_bytes(sql, &fingerprint.0);
+    sql.push(',');
+    push_number(sql, tally.count);
+    sql.push(',');
+    push_datetime(sql, tally.first);
+    sql.push(',');
+    push_datetime(sql, tally.last);
+}
+
+fn push_window(sql: &mut String, row: &CountRow) {
+    push_datetime(sql, row.window.start());
+    sql.push(',');
+    push_bytes(sql, &row.fingerprint.0);
+    sql.push(',');
+    push_number(sql, row.tally.count);
+}
+
+fn push_details(sql: &mut String, ((fingerprint, details), tags): (&DetailsRow, &str)) {
+    let payload = &details.payload;
+    push_bytes(sql, &fingerprint.0);
+    sql.push(',');
+    push_number(sql, u64::from(details.rule.0));
+    sql.push(',');
+    push_text(sql, &payload.message);
+    for text in [
+        &payload.stack_trace,
+        &payload.kind,
+        &payload.level,
+        &payload.service,
+        &payload.environment,
+        &payload.release,
+    ] {
+        sql.push(',');
+        push_text_or_null(sql, text.as_deref());
+    }
+    sql.push(',');
+    push_text(sql, tags);
+}
