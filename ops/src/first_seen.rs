@@ -17,6 +17,9 @@ use crate::{
     known::Known,
 };
 
+/// Errors' words, each with the fingerprint they belong to.
+pub type Words<'scope, T> = StreamVec<'scope, T, (Fingerprint, Box<Details>)>;
+
 /// Takes the words out of entries and picks those that this worker has not passed on yet.
 pub trait FirstSeen<'scope, T: Time> {
     /// Splits off the details of each fingerprint the first time they come by; the entries go on
@@ -50,14 +53,14 @@ pub trait FirstSeen<'scope, T: Time> {
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
-    ) -> (StreamVec<'scope, T, (Fingerprint, Box<Details>)>, StreamVec<'scope, T, Entry>);
+    ) -> (Words<'scope, T>, StreamVec<'scope, T, Entry>);
 }
 
 impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
-    ) -> (StreamVec<'scope, T, (Fingerprint, Box<Details>)>, StreamVec<'scope, T, Entry>) {
+    ) -> (Words<'scope, T>, StreamVec<'scope, T, Entry>) {
         let mut builder = OperatorBuilder::new("FirstSeen".to_owned(), self.scope());
         let mut input = builder.new_input(self, Pipeline);
         builder.set_notify_for(0, FrontierInterest::Never);

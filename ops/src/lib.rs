@@ -12,6 +12,7 @@
 //! in as an argument or as dataflow time.
 #![warn(missing_docs)]
 
+pub mod body;
 pub mod by_part;
 pub mod decode;
 pub mod event;

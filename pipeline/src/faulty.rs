@@ -96,11 +96,11 @@ impl<J: Journal> Journal for Faulty<J> {
             None => self.store.commit(commit, done),
             Some(How::Refused) => done(Err(CommitFault::Refused {
                 reason: "fault on purpose".to_owned(),
-                armed: (commit.fence.seq.0 % 2 == 0).then_some(commit.armed),
+                armed: commit.fence.seq.0.is_multiple_of(2).then_some(commit.armed),
             })),
             Some(How::LostRequest) => done(Err(lost())),
             Some(How::LostAnswer) => {
-                self.store.commit(commit, Box::new(move |_| done(Err(lost()))))
+                self.store.commit(commit, Box::new(move |_| done(Err(lost()))));
             }
         }
     }

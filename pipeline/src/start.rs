@@ -35,7 +35,7 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Claim, Errors},
-        journal::{Acquired, Backlog, Journal, JournalFault, Progress},
+        journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
     stop::Stop,
@@ -100,77 +100,31 @@ pub fn start<W: Waiter>(
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
-    tracing::info!(
-        shard = claim.shard.0,
-        term = claim.term.0,
-        seq = fence.seq.0,
-        before = before.seq.0,
-        "shard taken"
-    );
-    let counters = Arc::new(Counters::default());
-    let epochs = Arc::new(OpenEpochs::default());
+    tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
     let (stops_sender, stops) = unbounded();
     let (confirmed_sender, confirmed) = unbounded();
-    let (ingest_wake, apply_wake) = (Arc::new(Wake::default()), Arc::new(Wake::default()));
-    let (intake, events) = Intake::new(Arc::clone(&ingest_wake), Arc::clone(&counters));
-    let (feed, live) = Feed::new(fence, Arc::clone(&apply_wake), Arc::clone(&counters));
-    let last = fence.epoch.max(at_least.epoch);
-    let around = Surroundings {
-        shard: settings.shard,
-        clock: Arc::clone(&clock),
-        wake: Arc::clone(&ingest_wake),
-        counters: Arc::clone(&counters),
-        ack_deadline: settings.ack_deadline,
-    };
-    let clock_of_epochs = EpochClock::new(last, settings.flush_interval);
-    let ingest = Ingest {
-        events,
-        confirmed,
-        sealer: Sealer::new(stores.journal, armed, clock_of_epochs, around),
-        feed: Arc::clone(&feed),
-        wake: ingest_wake,
-        clock: Arc::clone(&clock),
-        counters: Arc::clone(&counters),
-        ack_deadline: settings.ack_deadline,
-    };
-    let (keeper_sender, asked) = bounded(KEEPER_ASKED_MAX);
-    let (pages_sender, pages) = bounded(1);
-    let keeper = Keeper {
-        backlog: stores.backlog,
-        errors: stores.errors.writer(),
-        claim,
-        epochs: Arc::clone(&epochs),
-        asked,
-        pages: pages_sender,
-        wake: Arc::clone(&apply_wake),
-        counters: Arc::clone(&counters),
-    };
-    let feeder = Feeder::new(
-        settings.shard,
-        (feed, live),
-        (keeper_sender.clone(), pages),
-        Arc::clone(&epochs),
-        last,
-    );
-    let first = First {
-        feeder,
-        keeper: keeper_sender.clone(),
-        wake: apply_wake,
-        stops: stops_sender.clone(),
-    };
-    let sinks = Sinks {
+    let (keeper, asked) = bounded(KEEPER_ASKED_MAX);
+    let shared = Shared {
         errors: stores.errors,
         claim,
-        keeper: keeper_sender,
+        keeper,
         confirmed: confirmed_sender,
-        epochs: Arc::clone(&epochs),
+        epochs: Arc::default(),
         clock,
-        counters: Arc::clone(&counters),
-        stops: stops_sender.clone(),
+        counters: Arc::default(),
+        stops: stops_sender,
+        apply_wake: Arc::default(),
     };
-    let keeper = spawn("keeper", move || keeper.run());
-    let apply = spawn_apply(settings.workers.get(), first, &sinks);
-    let ingest = spawn_ingest(ingest, stops_sender);
+    let (counters, epochs) = (Arc::clone(&shared.counters), Arc::clone(&shared.epochs));
+    let (feed, live) = Feed::new(fence, Arc::clone(&shared.apply_wake), Arc::clone(&counters));
+    let (pages_sender, pages) = bounded(1);
+
+    let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender);
+    let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
+        let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
+        Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, fence.epoch)
+    });
+    let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
     let running = Running { ingest, apply, keeper };
     Ok(Pipeline { intake, stops, counters, epochs, claim, running })
 }
@@ -213,20 +167,9 @@ fn workers(
     timely::execute(config, run).expect("workers within one process need nothing that can fail")
 }
 
-fn spawn_ingest<W: Waiter>(ingest: Ingest<W>, stops: Sender<Stop>) -> WorkerGuards<()> {
-    let ingest = Mutex::new(Some(ingest));
-    workers(1, move |worker| {
-        let ingest = ingest.lock().ok().and_then(|mut ingest| ingest.take());
-        if let Some(stop) = ingest.and_then(|ingest| ingest_worker::run(worker, ingest)) {
-            // whoever listens ends the process
-            let _ = stops.send(stop);
-        }
-    })
-}
-
-/// What every apply worker gets its own share of.
+/// What the threads share, or get their own share of.
 #[derive(Clone)]
-struct Sinks {
+struct Shared {
     errors: Arc<dyn Errors>,
     claim: Claim,
     keeper: Sender<Keep>,
@@ -235,24 +178,92 @@ struct Sinks {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     stops: Sender<Stop>,
+    apply_wake: Arc<Wake>,
 }
 
-fn spawn_apply(count: usize, first: First, sinks: &Sinks) -> WorkerGuards<()> {
-    let mut first = Some(first);
-    let shares: Vec<_> =
-        (0..count).map(|index| Some(sinks.share(index, count, first.take()))).collect();
-    let shares = Mutex::new(shares);
-    workers(count, move |worker| {
-        let share = shares.lock().ok().and_then(|mut shares| shares[worker.index()].take());
-        if let Some(apply) = share {
-            apply_worker::run(worker, apply);
-        }
-    })
-}
+impl Shared {
+    fn spawn_keeper(
+        &self,
+        backlog: Box<dyn Backlog>,
+        asked: Receiver<Keep>,
+        pages: Sender<Page>,
+    ) -> JoinHandle<()> {
+        let keeper = Keeper {
+            backlog,
+            errors: self.errors.writer(),
+            claim: self.claim,
+            epochs: Arc::clone(&self.epochs),
+            asked,
+            pages,
+            wake: Arc::clone(&self.apply_wake),
+            counters: Arc::clone(&self.counters),
+        };
+        spawn("keeper", move || keeper.run())
+    }
 
-impl Sinks {
-    /// The share of the worker `index` of `count`, with threads that write for it.
-    fn share(&self, index: usize, count: usize, first: Option<First>) -> Apply {
+    fn spawn_ingest<W: Waiter>(
+        &self,
+        settings: &Settings,
+        journal: Box<dyn Journal>,
+        armed: Armed,
+        confirmed: Receiver<Vec<Fingerprint>>,
+        feed: Arc<Feed>,
+    ) -> (WorkerGuards<()>, Intake<W>) {
+        let wake = Arc::new(Wake::default());
+        let (intake, events) = Intake::new(Arc::clone(&wake), Arc::clone(&self.counters));
+        let around = Surroundings {
+            shard: settings.shard,
+            clock: Arc::clone(&self.clock),
+            wake: Arc::clone(&wake),
+            counters: Arc::clone(&self.counters),
+            ack_deadline: settings.ack_deadline,
+        };
+        let epochs = EpochClock::new(armed.fence().epoch, settings.flush_interval);
+        let ingest = Ingest {
+            events,
+            confirmed,
+            sealer: Sealer::new(journal, armed, epochs, around),
+            feed,
+            wake,
+            clock: Arc::clone(&self.clock),
+            counters: Arc::clone(&self.counters),
+            ack_deadline: settings.ack_deadline,
+        };
+        let (ingest, stops) = (Mutex::new(Some(ingest)), self.stops.clone());
+        let guards = workers(1, move |worker| {
+            let ingest = ingest.lock().ok().and_then(|mut ingest| ingest.take());
+            if let Some(stop) = ingest.and_then(|ingest| ingest_worker::run(worker, ingest)) {
+                // whoever listens ends the process
+                let _ = stops.send(stop);
+            }
+        });
+        (guards, intake)
+    }
+
+    fn spawn_apply(
+        &self,
+        count: usize,
+        feeder: impl FnOnce(Sender<Keep>) -> Feeder,
+    ) -> WorkerGuards<()> {
+        let mut first = Some(First {
+            feeder: feeder(self.keeper.clone()),
+            keeper: self.keeper.clone(),
+            wake: Arc::clone(&self.apply_wake),
+            stops: self.stops.clone(),
+        });
+        let shares: Vec<_> =
+            (0..count).map(|index| Some(self.apply_share(index, count, first.take()))).collect();
+        let shares = Mutex::new(shares);
+        workers(count, move |worker| {
+            let share = shares.lock().ok().and_then(|mut shares| shares[worker.index()].take());
+            if let Some(apply) = share {
+                apply_worker::run(worker, apply);
+            }
+        })
+    }
+
+    /// The share of the apply worker `index` of `count`, with threads that write for it.
+    fn apply_share(&self, index: usize, count: usize, first: Option<First>) -> Apply {
         let (details, writer) = details_writer(
             self.errors.writer(),
             self.confirmed.clone(),

@@ -1,5 +1,7 @@
 //! The whole pipeline on stores in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
+
 mod support;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -151,7 +153,8 @@ fn a_successor_applies_what_its_predecessor_acked() {
 
 #[test]
 fn replaying_the_journal_gives_the_same_rows_as_the_first_run() {
-    let events: Vec<_> = (0..300).map(|n| ((n % 17) as u8, i64::from(n % 95))).collect();
+    let events: Vec<_> =
+        (0..300_u16).map(|n| (u8::try_from(n % 17).unwrap(), i64::from(n % 95))).collect();
     let first = run(&events, 1);
     let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
     let away = Stores {

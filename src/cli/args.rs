@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
 use crate::durability::Durability;
 
 /// Takes in error events over HTTP, answers when they are durable, folds repeats, and keeps exact
-/// counts per error and 30-second window in `MySQL` or a file.
+/// counts per error and 30-second window in MySQL or a file.
 #[derive(Debug, Parser)]
 #[command(name = "errsift", version, args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -33,6 +33,11 @@ pub enum Command {
     Check(Serve),
 }
 
+const REDIS_URL_HELP: &str = "Redis for the journal, as redis://[user:password@]host[:port][/db]; needs --mysql-url too. \
+     Other users of the machine can read flags: give passwords by the environment";
+const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:password@host[:port]/database; needs \
+     --redis-url too";
+
 /// How to serve.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Serve {
@@ -40,14 +45,12 @@ pub struct Serve {
     #[arg(long, env = "ERRSIFT_LISTEN", default_value = "127.0.0.1:9002", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// Redis for the journal, as redis://[user:password@]host[:port][/db]; needs --mysql-url too.
-    /// Other users of the machine can read flags: give passwords by the environment
-    #[arg(long, env = "ERRSIFT_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    /// The journal's server.
+    #[arg(long, env = "ERRSIFT_REDIS_URL", help = REDIS_URL_HELP, hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
 
-    /// `MySQL` or `MariaDB` for the tables, as mysql://user:password@host[:port]/database; needs
-    /// --redis-url too
-    #[arg(long, env = "ERRSIFT_MYSQL_URL", hide_env_values = true, value_name = "URL")]
+    /// The tables' server.
+    #[arg(long, env = "ERRSIFT_MYSQL_URL", help = MYSQL_URL_HELP, hide_env_values = true, value_name = "URL")]
     pub mysql_url: Option<String>,
 
     /// File of the embedded store, used when no URL is given; its journal lies beside it

@@ -151,7 +151,7 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         std::process::exit(0);
     });
     let shutdown = async move { told.notified().await };
-    let served = runtime.block_on(http::serve(
+    let listening = runtime.block_on(http::serve(
         listener,
         intake,
         process,
@@ -159,7 +159,7 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         Limits::default(),
         shutdown,
     ));
-    if let Err(fault) = served {
+    if let Err(fault) = listening {
         return fail(exit::OS, &format!("--listen: {fault}"));
     }
     drain(running);

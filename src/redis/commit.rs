@@ -101,7 +101,7 @@ impl Expected {
                         reason: "commands ran outside MULTI".to_owned(),
                     });
                 }
-                self.refused(answers, found)
+                self.refused(answers, &found)
             }
         }
     }
@@ -115,17 +115,18 @@ impl Expected {
         }
     }
 
-    fn refused(&self, answers: &[Value], found: Result<Fence, JournalFault>) -> CommitResult {
+    fn refused(&self, answers: &[Value], found: &Result<Fence, JournalFault>) -> CommitResult {
         let reason = answers.iter().find_map(|answer| match answer {
             Value::ServerError(error) => Some(wire::describe(error)),
             _ => None,
         });
         let reason = reason.unwrap_or_else(|| "EXEC was refused".to_owned());
         match found {
-            Ok(found) if found == self.before => {
-                Err(CommitFault::Refused { reason, armed: Armed::verify(&self.before, found).ok() })
-            }
-            Ok(found) if found.seq > Seq(0) => Err(CommitFault::Moved { found }),
+            Ok(found) if *found == self.before => Err(CommitFault::Refused {
+                reason,
+                armed: Armed::verify(&self.before, *found).ok(),
+            }),
+            Ok(found) if found.seq > Seq(0) => Err(CommitFault::Moved { found: *found }),
             Ok(_) | Err(_) => Err(CommitFault::Refused { reason, armed: None }),
         }
     }

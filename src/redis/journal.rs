@@ -107,7 +107,7 @@ impl Journal for RedisJournal {
         match &self.link {
             Some(link) => link.send(&bytes, Due::Commit(expected, done)),
             None => {
-                done(Err(CommitFault::Refused { reason: "not connected".to_owned(), armed: None }))
+                done(Err(CommitFault::Refused { reason: "not connected".to_owned(), armed: None }));
             }
         }
     }

@@ -122,10 +122,7 @@ impl Feeder {
         if let Some((job_bytes, flight)) = self.paged.pop_front() {
             return self.give(flight, job_bytes);
         }
-        loop {
-            let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) else {
-                break;
-            };
+        while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
             if executed.seq > self.next {
                 self.held = Some(executed);
                 break;

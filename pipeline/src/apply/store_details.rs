@@ -108,7 +108,7 @@ impl<'scope> StoreDetails<'scope> for StreamVec<'scope, u64, DetailsRow> {
                         for row in rows.flat_map(|rows| rows.drain(..)) {
                             match waiting.back_mut() {
                                 Some((at, rows)) if *at == time && rows.len() < DETAILS_ROWS => {
-                                    rows.push(row)
+                                    rows.push(row);
                                 }
                                 _ => waiting.push_back((time.clone(), vec![row])),
                             }

@@ -42,8 +42,8 @@ pub(crate) struct Handles<W: Waiter> {
 }
 
 /// Connects the operators.
-pub(crate) fn ingest<'scope, W: Waiter>(
-    scope: Scope<'scope, u64>,
+pub(crate) fn ingest<W: Waiter>(
+    scope: Scope<'_, u64>,
     wanted: impl FnMut(&Fingerprint) -> bool + 'static,
     sealer: Rc<RefCell<Sealer<W>>>,
     feed: Arc<Feed>,

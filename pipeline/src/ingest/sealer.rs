@@ -319,12 +319,11 @@ impl<W: Waiter> Sealer<W> {
             self.counters.journaled.set(found.events);
             return Some(executed);
         }
-        match Armed::verify(&flight.before, found) {
-            Ok(armed) => self.send_again(flight, armed),
-            Err(_) => {
-                flight.waiters.answer(&Outcome::MaybeStored);
-                self.halt(&flight.before, found);
-            }
+        if let Ok(armed) = Armed::verify(&flight.before, found) {
+            self.send_again(flight, armed);
+        } else {
+            flight.waiters.answer(&Outcome::MaybeStored);
+            self.halt(&flight.before, found);
         }
         None
     }

@@ -44,7 +44,7 @@ impl Clock for Ticking {
 
 /// Writes down what became of the event it carries the number of.
 #[derive(Debug)]
-pub struct Noting(pub usize, pub Sender<(usize, Outcome)>);
+pub struct Noting(pub usize, pub Sender<Heard>);
 
 impl Waiter for Noting {
     fn answer(self, outcome: Outcome) {
@@ -98,10 +98,13 @@ impl ErrorsReader for Away {
     }
 }
 
+/// Which event, and what became of it.
+type Heard = (usize, Outcome);
+
 /// A pipeline under test, and what its waiters have heard.
 pub struct Run {
     pub pipeline: Pipeline<Noting>,
-    heard: (Sender<(usize, Outcome)>, Receiver<(usize, Outcome)>),
+    heard: (Sender<Heard>, Receiver<Heard>),
     offered: usize,
 }
 

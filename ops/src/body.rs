@@ -1,0 +1,358 @@
+//! One event out of a JSON body.
+//!
+//! Unknown and repeated fields, wrong types, lone surrogates and invalid UTF-8 are faults that
+//! name the field; nothing is guessed and nothing half-read is kept.
+
+use std::{cell::RefCell, fmt};
+
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Value, error::Category};
+
+use crate::{
+    decode::Fault,
+    event::{Event, EventId},
+    timestamp::Timestamp,
+};
+
+/// How far ahead of the server's clock an event's time may lie before it is brought back to it.
+pub const FUTURE_MS_MAX: i64 = 60_000;
+
+/// Strings in a client's own `fingerprint`.
+pub const FINGERPRINT_PIECES_MAX: usize = 64;
+
+/// Reads one event from `body`, which arrived at `received`.
+///
+/// An event without a time gets `received`; one more than [`FUTURE_MS_MAX`] ahead of it is brought
+/// back to it and marked `clamped`.
+pub fn read(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
+    let field = RefCell::new(None);
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let fault = |error| Fault { field: field.borrow_mut().take(), reason: reason(&error) };
+    let mut event = json.deserialize_any(EventVisitor { field: &field }).map_err(fault)?;
+    json.end().map_err(fault)?;
+    let at = event.timestamp.unwrap_or(received);
+    let clamped = at > received.plus_millis(FUTURE_MS_MAX);
+    event.event.timestamp = if clamped { received } else { at };
+    event.event.clamped = clamped;
+    event.event.received = received;
+    Ok(event.event)
+}
+
+/// An event whose time may still be missing.
+#[derive(Default)]
+struct Untimed {
+    event: Event,
+    timestamp: Option<Timestamp>,
+}
+
+/// Reads the object; `field` holds the name of the field being read whenever an error leaves.
+struct EventVisitor<'a> {
+    field: &'a RefCell<Option<String>>,
+}
+
+impl<'de> Visitor<'de> for EventVisitor<'_> {
+    type Value = Untimed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Untimed, A::Error> {
+        let mut event = Untimed::default();
+        let mut seen: Vec<&'static str> = Vec::with_capacity(FIELDS.len());
+        let mut unknown: Vec<String> = Vec::new();
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            let Some(name) = FIELDS.into_iter().find(|name| *name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                if unknown.len() < UNKNOWN_NAMED_MAX {
+                    unknown.push(shown(&key));
+                }
+                continue;
+            };
+            *self.field.borrow_mut() = Some(name.to_owned());
+            if seen.contains(&name) {
+                return Err(A::Error::custom("given more than once"));
+            }
+            seen.push(name);
+            if name == "tags" {
+                event.event.tags = map.next_value::<Tags>()?.0;
+            } else {
+                take(&mut event, name, map.next_value()?).map_err(A::Error::custom)?;
+            }
+            *self.field.borrow_mut() = None;
+        }
+        if !unknown.is_empty() {
+            *self.field.borrow_mut() = Some(unknown.join(", "));
+            return Err(A::Error::custom("unknown field"));
+        }
+        if !seen.contains(&"message") {
+            *self.field.borrow_mut() = Some("message".to_owned());
+            return Err(A::Error::custom("required"));
+        }
+        Ok(event)
+    }
+}
+
+/// The fields of an event, as clients spell them.
+const FIELDS: [&str; 11] = [
+    "message",
+    "stackTrace",
+    "type",
+    "level",
+    "service",
+    "environment",
+    "release",
+    "timestamp",
+    "eventId",
+    "fingerprint",
+    "tags",
+];
+
+/// Unknown fields that one fault names.
+const UNKNOWN_NAMED_MAX: usize = 8;
+
+/// A client's name for a field, short and without control characters.
+fn shown(name: &str) -> String {
+    name.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+/// Puts the value of the field `name` into `event`; `null` counts as absent, but for the message.
+fn take(event: &mut Untimed, name: &str, value: Value) -> Result<(), String> {
+    if value.is_null() && name != "message" {
+        return Ok(());
+    }
+    match name {
+        "message" => event.event.message = text(value)?,
+        "stackTrace" => event.event.stack_trace = Some(text(value)?),
+        "type" => event.event.kind = Some(text(value)?),
+        "level" => event.event.level = Some(text(value)?),
+        "service" => event.event.service = Some(text(value)?),
+        "environment" => event.event.environment = Some(text(value)?),
+        "release" => event.event.release = Some(text(value)?),
+        "timestamp" => event.timestamp = Some(timestamp(&value)?),
+        "eventId" => {
+            let id = EventId::parse(&text(value)?);
+            event.event.event_id = Some(id.ok_or("expected a UUID or 32 hex digits")?);
+        }
+        _ => event.event.fingerprint = pieces(value)?,
+    }
+    Ok(())
+}
+
+fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(format!("expected a string, got {}", kind(&other))),
+    }
+}
+
+fn timestamp(value: &Value) -> Result<Timestamp, String> {
+    let read = match value {
+        Value::String(text) => Timestamp::parse_rfc3339(text),
+        Value::Number(number) => number.as_f64().and_then(Timestamp::from_number),
+        other => {
+            return Err(format!("expected RFC 3339 or epoch time, got {}", kind(other)));
+        }
+    };
+    read.ok_or_else(|| {
+        "expected RFC 3339 with an offset, or seconds or milliseconds since 1970, up to the year 9999"
+            .to_owned()
+    })
+}
+
+fn pieces(value: Value) -> Result<Vec<String>, String> {
+    let Value::Array(list) = value else {
+        return Err(format!("expected a list of strings, got {}", kind(&value)));
+    };
+    if list.len() > FINGERPRINT_PIECES_MAX {
+        return Err(format!(
+            "expected at most {FINGERPRINT_PIECES_MAX} strings, got {}",
+            list.len()
+        ));
+    }
+    list.into_iter().map(text).collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The `tags` object: text by text, each key once.
+struct Tags(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Tags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TagsVisitor)
+    }
+}
+
+struct TagsVisitor;
+
+impl<'de> Visitor<'de> for TagsVisitor {
+    type Value = Tags;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_unit<E>(self) -> Result<Tags, E> {
+        Ok(Tags(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tags, A::Error> {
+        let mut tags: Vec<(String, String)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            if tags.iter().any(|(known, _)| *known == key) {
+                return Err(A::Error::custom(format!("{} given more than once", shown(&key))));
+            }
+            let value = text(value)
+                .map_err(|reason| A::Error::custom(format!("{}: {reason}", shown(&key))))?;
+            tags.push((key, value));
+        }
+        Ok(Tags(tags))
+    }
+}
+
+/// The parser's words for a person, short, and without its guess at a position for faults that
+/// already name the field.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let text = match error.classify() {
+        Category::Data => text.strip_suffix(&position).unwrap_or(&text).to_owned(),
+        Category::Eof => format!("the JSON ends early{position}"),
+        Category::Syntax | Category::Io => format!("not valid JSON: {text}"),
+    };
+    text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn fault(body: &str) -> String {
+        read(body.as_bytes(), NOW).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let body = r#"{"message":"m\u0000\n","stackTrace":"at f","type":"TypeError","level":"fatal",
+            "service":"api","environment":"prod","release":"1.2","timestamp":1700000000.5,
+            "eventId":"01234567-89ab-cdef-0123-456789abcdef","fingerprint":["a","b"],
+            "tags":{"k":"v","é":""}}"#;
+        let event = read(body.as_bytes(), NOW.plus_millis(9_000)).unwrap();
+        assert_eq!(
+            event,
+            Event {
+                message: "m\0\n".into(),
+                stack_trace: Some("at f".into()),
+                kind: Some("TypeError".into()),
+                level: Some("fatal".into()),
+                service: Some("api".into()),
+                environment: Some("prod".into()),
+                release: Some("1.2".into()),
+                timestamp: NOW.plus_millis(500),
+                received: NOW.plus_millis(9_000),
+                clamped: false,
+                event_id: EventId::parse("0123456789abcdef0123456789abcdef"),
+                fingerprint: vec!["a".into(), "b".into()],
+                tags: vec![("k".into(), "v".into()), ("é".into(), String::new())],
+            }
+        );
+    }
+
+    #[test]
+    fn absent_and_null_are_the_same_but_for_the_message() {
+        let event = read(br#"{"message":"","level":null,"tags":null}"#, NOW).unwrap();
+        assert_eq!(event, Event { timestamp: NOW, received: NOW, ..Event::default() });
+        assert_eq!(fault(r#"{"message":null}"#), "message: expected a string, got null");
+        assert_eq!(fault("{}"), "message: required");
+    }
+
+    #[test]
+    fn times_far_ahead_are_brought_back() {
+        let at = |millis: i64| {
+            let body = format!(r#"{{"message":"m","timestamp":{millis}}}"#);
+            let event = read(body.as_bytes(), NOW).unwrap();
+            (event.timestamp, event.clamped)
+        };
+        assert_eq!(at(NOW.millis() + 60_000), (NOW.plus_millis(60_000), false));
+        assert_eq!(at(NOW.millis() + 60_001), (NOW, true));
+        assert_eq!(at(0), (Timestamp::from_millis(0), false));
+    }
+
+    #[test]
+    fn faults_name_the_field() {
+        for (body, expected) in [
+            (r#"{"message":1}"#, "message: expected a string, got a number"),
+            (r#"{"message":["m"]}"#, "message: expected a string, got a list"),
+            (r#"{"message":"m","level":{}}"#, "level: expected a string, got an object"),
+            (r#"{"message":"m","message":"m"}"#, "message: given more than once"),
+            (r#"{"message":"m","a":1,"b\n":[[[1]]]}"#, "a, b\\n: unknown field"),
+            (r#"{"message":"m","tags":{"a":"1","a":"2"}}"#, "tags: a given more than once"),
+            (r#"{"message":"m","tags":{"a":1}}"#, "tags: a: expected a string, got a number"),
+            (
+                r#"{"message":"m","tags":[]}"#,
+                "tags: invalid type: sequence, expected an object of strings",
+            ),
+            (
+                r#"{"message":"m","fingerprint":"x"}"#,
+                "fingerprint: expected a list of strings, got a string",
+            ),
+            (r#"{"message":"m","eventId":"x"}"#, "eventId: expected a UUID or 32 hex digits"),
+            (
+                r#"{"message":"m","timestamp":true}"#,
+                "timestamp: expected RFC 3339 or epoch time, got a boolean",
+            ),
+            ("[]", "invalid type: sequence, expected a JSON object"),
+        ] {
+            assert_eq!(fault(body), expected, "{body}");
+        }
+        assert!(
+            fault(r#"{"message":"m","timestamp":"soon"}"#).starts_with("timestamp: expected RFC")
+        );
+        assert!(fault(r#"{"message":"m","timestamp":-1}"#).starts_with("timestamp: expected RFC"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_fault() {
+        for body in [
+            "",
+            " ",
+            "{",
+            r#"{"message":"m"}x"#,
+            r#"{"message":"m"}{}"#,
+            r#"{"message":"\ud800"}"#,
+            r#"{"message":"\udc00\ud800"}"#,
+            "{\"message\":\"\u{1}\"}",
+            "{'message':'m'}",
+            r#"{"message":"m",}"#,
+            "null",
+            "\u{feff}{}",
+        ] {
+            assert!(read(body.as_bytes(), NOW).is_err(), "{body}");
+        }
+        assert!(read(b"{\"message\":\"\xff\"}", NOW).is_err());
+        assert!(read(b"{\"message\":\"\xed\xa0\x80\"}", NOW).is_err());
+    }
+
+    #[test]
+    fn deep_nesting_is_a_fault_and_not_a_crash() {
+        let deep = "[".repeat(100_000);
+        assert!(read(deep.as_bytes(), NOW).is_err());
+        for name in ["message", "tags", "unknown", "fingerprint"] {
+            assert!(read(format!("{{\"{name}\":{deep}").as_bytes(), NOW).is_err());
+            let closed = format!("{{\"message\":\"m\",\"{name}\":{deep}{}}}", "]".repeat(100_000));
+            assert!(read(closed.as_bytes(), NOW).is_err());
+        }
+    }
+}
