@@ -9,6 +9,8 @@ use errsift_pipeline::ports::journal::{
 };
 use redis::Value;
 
+use crate::durability::Durability;
+
 use super::{
     RedisStore, check, commit,
     link::{Due, Link},
@@ -114,6 +116,7 @@ impl Journal for RedisJournal {
 
     fn confirm(&mut self, armed: Armed, done: CommitDone) {
         match &self.link {
+            _ if self.store.durability != Durability::Replicated => done(Ok(armed)),
             Some(link) => link.send(&commit::wait_command(), Due::Waited(armed, done)),
             None => done(Err(CommitFault::Unknown { reason: "not connected".to_owned() })),
         }

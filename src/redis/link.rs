@@ -79,6 +79,7 @@ impl Link {
                 check::demand(&store, &mut wire)?;
                 wire.call(redis::cmd("WATCH").arg(&store.keys.fence))?;
                 let fence = wire::fence(&wire.call(&wire::read_fence(&store.keys.fence))?)?;
+                commit::demand_replicated(&store, &mut wire)?;
                 reader.open(&wire)?;
                 Ok((wire, fence))
             });

@@ -4,7 +4,7 @@
 //! reads it on different threads, which the crate's connection cannot.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     time::Duration,
 };
@@ -23,8 +23,31 @@ pub(super) const TICKS_MAX: u32 = 10;
 /// The two ends of a connection.
 pub(super) struct Wire {
     pub(super) writer: TcpStream,
-    pub(super) reader: BufReader<TcpStream>,
+    reader: Patient,
+    /// Keeps what it has read beyond an answer for the next.
     parser: Parser,
+}
+
+/// Reads through several [`READ_TICK`]s, so that an answer is lost only after [`ANSWER_MAX`].
+struct Patient(TcpStream);
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        for _ in 0..TICKS_MAX {
+            match self.0.read(bytes) {
+                Err(error) if is_tick(&error) => {}
+                other => return other,
+            }
+        }
+        let reason = format!("no answer within {} s", ANSWER_MAX.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+    }
+}
+
+/// Whether a read ended only because its time was up.
+fn is_tick(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
 }
 
 impl Wire {
@@ -36,8 +59,7 @@ impl Wire {
         };
         let stream = dial(host, *port).map_err(JournalFault::new)?;
         let reader = stream.try_clone().map_err(JournalFault::new)?;
-        let mut wire =
-            Self { writer: stream, reader: BufReader::new(reader), parser: Parser::new() };
+        let mut wire = Self { writer: stream, reader: Patient(reader), parser: Parser::new() };
         let settings = info.redis_settings();
         if let Some(password) = settings.password() {
             let mut auth = redis::cmd("AUTH");
@@ -63,29 +85,16 @@ impl Wire {
 
     /// Waits for the next answer.
     pub(super) fn answer(&mut self) -> Result<Value, JournalFault> {
-        for _ in 0..TICKS_MAX {
-            match self.wait() {
-                Ok(true) => {
-                    return self.parser.parse_value(&mut self.reader).map_err(JournalFault::new);
-                }
-                Ok(false) => {}
-                Err(error) => return Err(JournalFault::new(error)),
-            }
-        }
-        Err(JournalFault::new(format!("no answer within {} s", ANSWER_MAX.as_secs())))
+        self.parser.parse_value(&mut self.reader).map_err(JournalFault::new)
     }
 
-    /// Waits for bytes for one [`READ_TICK`]; whether there are any.
+    /// Waits for the first bytes after all answers were taken, for one [`READ_TICK`]; whether
+    /// there are any.
     pub(super) fn wait(&mut self) -> io::Result<bool> {
-        match self.reader.fill_buf() {
-            Ok([]) => Err(io::ErrorKind::UnexpectedEof.into()),
+        match self.reader.0.peek(&mut [0]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => Ok(true),
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
-            {
-                Ok(false)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) if is_tick(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
 mod embedded;
-#[path = "../support/mariadb.rs"]
-mod mariadb;
 mod mysql;
+mod redis;
+#[path = "../support/mod.rs"]
+mod support;

@@ -23,7 +23,7 @@ use errsift_pipeline::{
 };
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
-use crate::mariadb::Mariadb;
+use crate::support::mariadb::Mariadb;
 
 fn store(server: &Mariadb, database: &str) -> MysqlErrors {
     MysqlErrors::new(&server.database(database), server.handle()).unwrap()
