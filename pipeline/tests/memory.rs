@@ -23,7 +23,7 @@ use errsift_pipeline::{
     stop::Stop,
 };
 use proptest::prelude::*;
-use support::{Away, Run, body, fingerprint, settings};
+use support::{Away, Late, Run, body, fingerprint, settings};
 
 fn stores(journal: &MemoryJournal, errors: &MemoryErrors) -> Stores {
     Stores {
@@ -258,4 +258,19 @@ fn the_memory_journal_hands_out_each_term_once() {
     let second = journal.acquire(errsift_ops::id::Nonce(2), Progress::default()).unwrap();
     assert!(second.armed.fence().term > first.armed.fence().term);
     assert_eq!(Part::COUNT, 64);
+}
+
+#[test]
+fn a_steady_stream_of_events_is_stored_without_a_refusal() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let late = Stores { journal: Box::new(Late::new(&journal)), ..stores(&journal, &errors) };
+    let mut run = Run::start(&settings(1), late, 1);
+    for number in 0..50_000 {
+        run.offer(&body(&format!("message {}", number % 100), 0));
+    }
+    let outcomes = run.outcomes();
+    let refused = outcomes.values().filter(|outcome| **outcome != Outcome::Stored).count();
+    assert_eq!(refused, 0);
+    run.end();
+    assert_eq!(errors.counts().values().map(|tally| tally.count).sum::<u64>(), 50_000);
 }

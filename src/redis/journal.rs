@@ -9,13 +9,12 @@ use errsift_pipeline::ports::journal::{
 };
 use redis::Value;
 
-use crate::durability::Durability;
-
 use super::{
     RedisStore, check, commit,
     link::{Due, Link},
     wire::{self, Wire},
 };
+use crate::durability::Durability;
 
 /// Times that taking the shard is tried again because somebody else was quicker.
 const ACQUIRE_TRIES: usize = 10;
@@ -97,7 +96,7 @@ impl Journal for RedisJournal {
         self.check_types(&mut wire)?;
         for _ in 0..ACQUIRE_TRIES {
             if let Some(acquired) = self.take(&mut wire, nonce, at_least)? {
-                self.link = Some(Link::over(wire)?);
+                self.link = Some(Link::over(wire, *acquired.armed.fence())?);
                 return Ok(acquired);
             }
         }
@@ -105,6 +104,12 @@ impl Journal for RedisJournal {
     }
 
     fn commit(&mut self, commit: Commit, done: CommitDone) {
+        // WATCH guards against changes since it was armed; permission from before that is stale
+        if let Some(found) = self.link.as_ref().and_then(|link| link.watched())
+            && found != *commit.armed.fence()
+        {
+            return done(Err(CommitFault::Moved { found }));
+        }
         let (bytes, expected) = commit::encode(&self.store.keys, &commit, self.store.durability);
         match &self.link {
             Some(link) => link.send(&bytes, Due::Commit(expected, done)),

@@ -7,7 +7,9 @@ use std::{
     thread,
 };
 
-use errsift_pipeline::ports::journal::{Armed, CommitDone, CommitFault, FenceDone, JournalFault};
+use errsift_pipeline::ports::journal::{
+    Armed, CommitDone, CommitFault, Fence, FenceDone, JournalFault,
+};
 use redis::Value;
 
 use super::{
@@ -31,16 +33,6 @@ impl Due {
         }
     }
 
-    fn decide(self, answers: &[Value]) {
-        match (self, answers) {
-            (Self::Commit(expected, done), answers) => done(expected.decide(answers)),
-            (Self::Waited(armed, done), [answer, ..]) => done(commit::waited(answer, armed)),
-            (Self::Waited(_, done), []) => {
-                done(Err(CommitFault::Unknown { reason: "answer is missing".to_owned() }));
-            }
-        }
-    }
-
     fn lost(self, reason: String) {
         let (Self::Commit(_, done) | Self::Waited(_, done)) = self;
         done(Err(CommitFault::Unknown { reason }));
@@ -51,6 +43,8 @@ impl Due {
 #[derive(Default)]
 pub(super) struct Link {
     writer: Mutex<Option<TcpStream>>,
+    /// The fence as last read on this connection, which watches it since.
+    watched: Mutex<Option<Fence>>,
     due: Mutex<Option<Due>>,
 }
 
@@ -60,8 +54,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Link {
     /// A link over a connection whose fence is watched.
-    pub(super) fn over(wire: Wire) -> Result<Arc<Self>, JournalFault> {
+    pub(super) fn over(wire: Wire, watched: Fence) -> Result<Arc<Self>, JournalFault> {
         let link = Arc::new(Self::default());
+        *locked(&link.watched) = Some(watched);
         let reader = Arc::clone(&link);
         link.open(&wire)?;
         spawn(move || reader.read(wire))?;
@@ -80,6 +75,7 @@ impl Link {
                 wire.call(redis::cmd("WATCH").arg(&store.keys.fence))?;
                 let fence = wire::fence(&wire.call(&wire::read_fence(&store.keys.fence))?)?;
                 commit::demand_replicated(&store, &mut wire)?;
+                *locked(&reader.watched) = Some(fence);
                 reader.open(&wire)?;
                 Ok((wire, fence))
             });
@@ -97,6 +93,11 @@ impl Link {
     fn open(&self, wire: &Wire) -> Result<(), JournalFault> {
         *locked(&self.writer) = Some(wire.writer.try_clone().map_err(JournalFault::new)?);
         Ok(())
+    }
+
+    /// The fence that the next commit on this connection is guarded by.
+    pub(super) fn watched(&self) -> Option<Fence> {
+        *locked(&self.watched)
     }
 
     /// Sends `bytes`, whose answers are `due`. A connection that is gone refuses: nothing was sent.
@@ -158,8 +159,24 @@ impl Link {
                 }
             }
         }
-        due.decide(&answers);
+        self.decide(due, &answers);
         Ok(())
+    }
+
+    fn decide(&self, due: Due, answers: &[Value]) {
+        match (due, answers) {
+            (Due::Commit(expected, done), answers) => {
+                let result = expected.decide(answers);
+                if let Ok(armed) | Err(CommitFault::NotDurable { armed, .. }) = &result {
+                    *locked(&self.watched) = Some(*armed.fence());
+                }
+                done(result);
+            }
+            (Due::Waited(armed, done), [answer, ..]) => done(commit::waited(answer, armed)),
+            (Due::Waited(_, done), []) => {
+                done(Err(CommitFault::Unknown { reason: "answer is missing".to_owned() }));
+            }
+        }
     }
 
     fn fail(&self, reason: &str) {

@@ -89,8 +89,10 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
             input.activate().session(&time).give_iterator(arrived.drain(..));
         }
         counters.channel_depth.set(events.len() as u64);
+        // the flight let go before must have reached the sealer, and be settled
+        let free = !executed.less_than(time.time()) && sealer.borrow().ready();
         let expired = now >= forming.since + ack_deadline;
-        if forming.events > 0 && (sealer.borrow().ready() || expired) {
+        if forming.events > 0 && (free || expired) {
             let next = time.time() + 1;
             time.downgrade(&next);
             forming = Forming::default();

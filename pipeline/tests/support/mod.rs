@@ -14,11 +14,15 @@ use std::{
 use errsift_ops::{decode::Received, fingerprint::Fingerprint, id::Nonce, timestamp::Timestamp};
 use errsift_pipeline::{
     ack::{Outcome, Waiter},
+    memory::MemoryJournal,
     ports::{
         clock::Clock,
         errors::{
             Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
             Guards, Range,
+        },
+        journal::{
+            Acquired, Armed, Commit, CommitDone, FenceDone, Journal, JournalFault, Progress,
         },
     },
     settings::Settings,
@@ -49,6 +53,44 @@ pub struct Noting(pub usize, pub Sender<Heard>);
 impl Waiter for Noting {
     fn answer(self, outcome: Outcome) {
         self.1.send((self.0, outcome)).unwrap();
+    }
+}
+
+/// A journal that answers from a thread of its own, a little later, as a server does.
+pub struct Late {
+    journal: MemoryJournal,
+    commits: Sender<(Commit, CommitDone)>,
+}
+
+impl Late {
+    pub fn new(journal: &MemoryJournal) -> Self {
+        let (commits, arriving) = channel::<(Commit, CommitDone)>();
+        let mut server = journal.clone();
+        std::thread::spawn(move || {
+            for (commit, done) in arriving {
+                std::thread::sleep(Duration::from_micros(200));
+                server.commit(commit, done);
+            }
+        });
+        Self { journal: journal.clone(), commits }
+    }
+}
+
+impl Journal for Late {
+    fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
+        self.journal.acquire(nonce, at_least)
+    }
+
+    fn commit(&mut self, commit: Commit, done: CommitDone) {
+        self.commits.send((commit, done)).unwrap();
+    }
+
+    fn confirm(&mut self, armed: Armed, done: CommitDone) {
+        self.journal.confirm(armed, done);
+    }
+
+    fn rearm(&mut self, done: FenceDone) {
+        self.journal.rearm(done);
     }
 }
 
