@@ -55,6 +55,12 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Whether what is in memory should still be applied before the process ends, because the
+    /// journal may not have it any more.
+    pub fn wants_drain(&self) -> bool {
+        matches!(self, Self::JournalRegressed { .. })
+    }
+
     /// The process's exit code, after `sysexits.h`.
     pub fn exit_code(&self) -> u8 {
         match self {

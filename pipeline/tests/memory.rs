@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use errsift_ops::{
     decode::Fault,
@@ -19,6 +19,7 @@ use errsift_pipeline::{
     live,
     memory::{MemoryErrors, MemoryJournal},
     ports::journal::{Backlog, Journal, Progress},
+    settings::Settings,
     start::Stores,
     stop::Stop,
 };
@@ -195,10 +196,7 @@ fn faults_in_bodies_are_answered_and_stop_nothing() {
 #[test]
 fn words_are_sent_until_they_are_known_and_counted_live_at_once() {
     let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
-    let long = errsift_pipeline::settings::Settings {
-        flush_interval: std::time::Duration::from_secs(3600),
-        ..settings(1)
-    };
+    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
     let mut run = Run::start(&long, stores(&journal, &errors), 1);
     let name = fingerprint("boom");
     let live = |run: &Run| {
@@ -249,6 +247,27 @@ fn a_journal_that_went_back_is_carried_on_from_the_tables() {
     let fence = restored.clone().fence().unwrap();
     assert!(fence.seq > applied.seq && fence.epoch > applied.epoch);
     assert_eq!(errors.counts().len(), 2);
+}
+
+#[test]
+fn what_a_journal_forgets_under_way_is_still_applied_from_memory() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
+    let mut run = Run::start(&long, stores(&journal, &errors), 1);
+    run.offer(&body("kept", 0));
+    run.outcomes();
+    let backup = journal.backup();
+    run.offer(&body("forgotten by the journal", 0));
+    while run.pipeline.counters.acked.get() < 2 {
+        std::thread::yield_now();
+    }
+    journal.restore(&backup);
+    run.offer(&body("too late", 0));
+    let stop = run.pipeline.stops.recv().unwrap();
+    assert!(matches!(stop, Stop::JournalRegressed { .. }) && stop.wants_drain(), "{stop}");
+    run.end();
+    let counted = |message| errors.counts().contains_key(&fingerprint(message));
+    assert!(counted("kept") && counted("forgotten by the journal") && !counted("too late"));
 }
 
 #[test]

@@ -1,6 +1,15 @@
 //! `errsift serve`: opens the stores, takes the shard, listens, and drains when told to stop.
 
-use std::{net::TcpListener, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{
+    net::TcpListener,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use errsift_ops::{
     decode::Received,
@@ -130,8 +139,9 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
     let Server { listener, pipeline, process, metrics, signals: [mut terminate, mut interrupt] } =
         server;
     let Pipeline { intake, stops, running, .. } = pipeline;
-    exit_on_stop(stops);
     let told = Arc::new(tokio::sync::Notify::new());
+    let code = Arc::new(AtomicU8::new(0));
+    exit_on_stop(stops, Arc::clone(&told), Arc::clone(&code));
     let first = Arc::clone(&told);
     let stopping = Arc::clone(&process);
     runtime.spawn(async move {
@@ -139,7 +149,6 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         tracing::info!("told to stop, draining");
         stopping.stopping();
         first.notify_one();
-        tokio::time::sleep(Duration::ZERO).await;
         tokio::select! {
             () = wait_for(&mut terminate, &mut interrupt) => {
                 tracing::warn!("told again, leaving at once; the journal holds the rest");
@@ -163,7 +172,7 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         return fail(exit::OS, &format!("--listen: {fault}"));
     }
     drain(running);
-    ExitCode::SUCCESS
+    ExitCode::from(code.load(Ordering::Relaxed))
 }
 
 /// Waits until everything is applied. The way in was dropped with the front end.
@@ -180,13 +189,23 @@ async fn wait_for(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// Ends the process when the pipeline must not go on. Nothing that was acknowledged is lost by
-/// that: a successor finds it in the journal.
-fn exit_on_stop(stops: crossbeam_channel::Receiver<Stop>) {
+/// that: a successor finds it in the journal, and what the journal has forgotten is applied from
+/// memory first.
+fn exit_on_stop(
+    stops: crossbeam_channel::Receiver<Stop>,
+    told: Arc<tokio::sync::Notify>,
+    code: Arc<AtomicU8>,
+) {
     let thread = thread::Builder::new().name("stop".to_owned()).spawn(move || {
-        if let Ok(stop) = stops.recv() {
-            tracing::error!(%stop, code = stop.exit_code(), "must not go on");
-            std::process::exit(i32::from(stop.exit_code()));
+        let Ok(stop) = stops.recv() else { return };
+        let exit_code = stop.exit_code();
+        tracing::error!(%stop, exit_code, "must not go on");
+        if stop.wants_drain() {
+            code.store(exit_code, Ordering::Relaxed);
+            told.notify_one();
+            thread::sleep(DRAIN_MAX);
         }
+        std::process::exit(i32::from(exit_code));
     });
     drop(thread.expect("the system has room for a thread at start"));
 }

@@ -34,6 +34,8 @@ use crate::{
 
 /// Pause before a refused or unreachable journal is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// After the journal has failed for this long, events are refused at once instead of waiting.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the journal's thread reports.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(crate) struct Sealer<W> {
     wake: Arc<Wake>,
     counters: Arc<Counters>,
     sent_at: Duration,
+    /// Since when the journal has failed without a success in between.
+    down_since: Option<Duration>,
     stop: Option<Stop>,
 }
 
@@ -102,6 +106,7 @@ impl<W: Waiter> Sealer<W> {
             wake,
             counters,
             sent_at: Duration::ZERO,
+            down_since: None,
             stop: None,
         }
     }
@@ -109,6 +114,11 @@ impl<W: Waiter> Sealer<W> {
     /// Whether a flight may be sealed now.
     pub(crate) fn ready(&self) -> bool {
         matches!(self.state, State::Ready(_))
+    }
+
+    /// Whether the journal has failed for so long that nobody should be made to wait for it.
+    pub(crate) fn given_up(&self, now: Duration) -> bool {
+        self.down_since.is_some_and(|since| now >= since + PATIENCE)
     }
 
     /// Whether a flight is sealed and not resolved.
@@ -221,7 +231,7 @@ impl<W: Waiter> Sealer<W> {
             Err(CommitFault::Refused { reason, armed }) => {
                 tracing::warn!(seq = flight.seq().0, %reason, "journal refused flight");
                 self.counters.refused.add(1);
-                self.counters.journal_up.set(0);
+                self.down();
                 let (fence, until) = (flight.before, now + RETRY_PAUSE);
                 let wanted = flight.ever_unknown || !flight.waiters.none_left();
                 self.state =
@@ -230,7 +240,7 @@ impl<W: Waiter> Sealer<W> {
             Err(CommitFault::Unknown { reason }) => {
                 tracing::warn!(seq = flight.seq().0, %reason, "journal's answer lost");
                 self.counters.unknown.add(1);
-                self.counters.journal_up.set(0);
+                self.down();
                 flight.ever_unknown = true;
                 let fence = flight.before;
                 self.state =
@@ -243,7 +253,7 @@ impl<W: Waiter> Sealer<W> {
             }
             Err(CommitFault::Broken { reason }) => {
                 flight.waiters.answer(&Outcome::MaybeStored);
-                self.counters.journal_up.set(0);
+                self.down();
                 self.stop = Some(Stop::Broken(reason));
             }
             Err(CommitFault::Moved { found }) => return self.settle_flight(flight, found),
@@ -274,7 +284,7 @@ impl<W: Waiter> Sealer<W> {
         self.counters.flight_entries.add(flight.flight.entries.len() as u64);
         self.counters.flight_bytes.add(flight.job.len() as u64);
         self.counters.journaled.set(flight.after.events);
-        self.counters.journal_up.set(1);
+        self.up();
         self.epochs.executed(flight.seq());
         self.state = State::Ready(armed);
         Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
@@ -296,6 +306,7 @@ impl<W: Waiter> Sealer<W> {
                 None
             }
             (Err(fault), flight) => {
+                self.down();
                 tracing::warn!(%fault, "journal away");
                 let until = self.clock.monotonic() + RETRY_PAUSE;
                 self.state = State::Waiting { flight, fence, armed: None, until };
@@ -340,14 +351,24 @@ impl<W: Waiter> Sealer<W> {
         }
     }
 
-    fn ready_again(&mut self, armed: Armed) {
+    fn down(&mut self) {
+        self.counters.journal_up.set(0);
+        self.down_since.get_or_insert(self.clock.monotonic());
+    }
+
+    fn up(&mut self) {
         self.counters.journal_up.set(1);
+        self.down_since = None;
+    }
+
+    fn ready_again(&mut self, armed: Armed) {
+        self.up();
         self.state = State::Ready(armed);
     }
 
     fn halt(&mut self, expected: &Fence, found: Fence) {
         self.state = State::Stopped;
-        self.counters.journal_up.set(0);
+        self.down();
         self.stop = Some(if expected.same_writer(&found) {
             Stop::JournalRegressed { expected: expected.seq, found: found.seq }
         } else {

@@ -91,7 +91,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         counters.channel_depth.set(events.len() as u64);
         // the flight let go before must have reached the sealer, and be settled
         let free = !executed.less_than(time.time()) && sealer.borrow().ready();
-        let expired = now >= forming.since + ack_deadline;
+        let expired = now >= forming.since + ack_deadline || sealer.borrow().given_up(now);
         if forming.events > 0 && (free || expired) {
             let next = time.time() + 1;
             time.downgrade(&next);
@@ -105,7 +105,14 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
             feed.end();
             return None;
         }
-        if let Some(stop) = sealer.borrow_mut().take_stop() {
+        let stop = sealer.borrow_mut().take_stop();
+        if let Some(stop) = stop {
+            // apply may hold what the journal has lost: let it finish
+            let closed = sealer.borrow_mut().close_epoch(true);
+            if let Some((epoch, seq)) = closed {
+                feed.close(epoch, seq);
+            }
+            feed.end();
             return Some(stop);
         }
         let due = sealer.borrow().due().map_or(PARK_MAX, |due| due.saturating_sub(now));

@@ -21,7 +21,7 @@ use crate::ports::journal::{
 #[derive(Clone, Debug, Default)]
 pub struct MemoryJournal(Arc<Mutex<Contents>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Contents {
     fence: Fence,
     base: u64,
@@ -32,6 +32,20 @@ struct Contents {
 impl Contents {
     fn base(&self) -> Seq {
         Seq(self.base.max(1))
+    }
+}
+
+impl MemoryJournal {
+    /// A copy that goes its own way from here on, as a backup does.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self(Arc::new(Mutex::new(locked(&self.0).clone())))
+    }
+
+    /// Forgets everything since `backup` was made, under the feet of whoever uses it.
+    pub fn restore(&self, backup: &Self) {
+        let contents = locked(&backup.0).clone();
+        *locked(&self.0) = contents;
     }
 }
 
