@@ -119,7 +119,7 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
         ..Settings::default()
     };
     let pipeline = start(&pipeline_settings, stores, Arc::clone(&clock), Nonce(nonce))
-        .map_err(|fault| unavailable(fault.to_string()))?;
+        .map_err(|fault| unavailable(format!("{}: {fault}", backend.describe().0)))?;
     let metrics = Metrics::new().map_err(|fault| (exit::OS, fault.to_string()))?;
     let metrics = Arc::new(metrics);
     let counted = (Arc::clone(&pipeline.counters), Arc::clone(&pipeline.epochs));

@@ -180,8 +180,8 @@ fn a_killed_server_is_found_again_and_nothing_counts_twice() {
                 assert!(!applying.is_finished());
                 sleep(Duration::from_millis(1));
             }
-            server.kill();
-            server.restart();
+            server.process.kill_9();
+            server.process.restart();
         }
         applying.join().unwrap()
     });

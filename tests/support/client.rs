@@ -48,6 +48,18 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<(u16, String)> {
+        let answer = self.exchange(method, path, headers, body)?;
+        Ok((answer.status, answer.body))
+    }
+
+    /// As [`Client::request`], with the headers of the answer.
+    pub fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
         let mut connection = self.take_connection()?;
         let mut bytes = Vec::with_capacity(512 + body.len());
         write!(bytes, "{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address)?;
@@ -61,7 +73,7 @@ impl Client {
         if answer.keep_alive {
             self.connection = Some(connection);
         }
-        Ok((answer.status, answer.body))
+        Ok(answer)
     }
 
     /// The open connection, unless the server has closed it meanwhile, or a new one.
@@ -86,10 +98,20 @@ fn is_open(stream: &TcpStream) -> io::Result<bool> {
     Ok(peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock))
 }
 
-struct Answer {
-    status: u16,
-    body: String,
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case, values trimmed.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
     keep_alive: bool,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 fn read_answer(connection: &mut impl BufRead) -> io::Result<Answer> {
@@ -100,19 +122,21 @@ fn read_answer(connection: &mut impl BufRead) -> io::Result<Answer> {
         .and_then(|code| code.parse().ok())
         .ok_or_else(|| malformed(&status_line))?;
     let (mut length, mut chunked, mut keep_alive) = (None, false, true);
+    let mut headers = Vec::new();
     loop {
         let line = read_line(connection)?;
         if line.is_empty() {
             break;
         }
         let (name, value) = line.split_once(':').ok_or_else(|| malformed(&line))?;
-        let value = value.trim();
-        match name.to_ascii_lowercase().as_str() {
+        let (name, value) = (name.to_ascii_lowercase(), value.trim());
+        match name.as_str() {
             "content-length" => length = Some(value.parse().map_err(|_| malformed(&line))?),
             "transfer-encoding" => chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => keep_alive = !value.eq_ignore_ascii_case("close"),
             _ => {}
         }
+        headers.push((name, value.to_owned()));
     }
     let mut body = Vec::new();
     if chunked {
@@ -125,6 +149,7 @@ fn read_answer(connection: &mut impl BufRead) -> io::Result<Answer> {
     }
     Ok(Answer {
         status,
+        headers,
         body: String::from_utf8(body).map_err(|error| malformed(&error.to_string()))?,
         keep_alive,
     })

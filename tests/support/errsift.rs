@@ -16,10 +16,20 @@ pub struct Errsift {
 impl Errsift {
     /// `flags` follow `serve --listen ADDRESS`.
     pub fn start(flags: &[&str]) -> Self {
+        Self::start_with(flags, &[])
+    }
+
+    /// With settings from the environment as well.
+    pub fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let command = move |port, _dir: &Path| {
             let mut command = command();
-            command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]).args(&flags);
+            command
+                .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+                .args(&flags)
+                .envs(environment.iter().map(|(name, value)| (name, value)));
             command
         };
         Self { process: Process::start(Program::new("errsift", command, is_ready)) }

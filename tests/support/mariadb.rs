@@ -1,55 +1,42 @@
-//! A real server for tests: its own data, its own port, gone when dropped.
+//! A MariaDB of the test's own, set as errsift asks for.
 
-use std::{
-    net::TcpListener,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread::sleep,
-    time::Duration,
-};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mysql_async::{Conn, Opts, Row, prelude::Queryable};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const WAIT: Duration = Duration::from_millis(100);
-const WAITS_MAX: usize = 600;
+use super::process::{Process, Program, Running};
 
-/// A running `mariadbd`, of which `root` needs no password.
+/// A running `mariadbd`, of which `root` needs no password. `kill_9` and `restart` of
+/// [`Mariadb::process`] lose nothing it committed.
 pub struct Mariadb {
-    dir: TempDir,
-    port: u16,
-    child: Child,
-    runtime: Runtime,
+    pub process: Process,
+    runtime: Arc<Runtime>,
+    /// Kept while any server of this process runs, so that the next need not install either.
+    _installed: Arc<TempDir>,
 }
 
 impl Mariadb {
     /// Starts a server and waits until it answers.
     pub fn start() -> Self {
-        let dir = TempDir::new().unwrap();
-        let installed = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
-            .args(["--user=root", "--skip-test-db"])
-            .arg(format!("--datadir={}", dir.path().join("tables").display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .expect("MariaDB is installed");
-        assert!(installed.success());
-        let port = free_port();
-        let child = spawn(&dir, port);
-        let mut server = Self { dir, port, child, runtime: Runtime::new().unwrap() };
-        while !server.wait() {
-            // somebody else got the port first
-            server.port = free_port();
-            server.child = spawn(&server.dir, server.port);
-        }
-        server
+        let installed = installed();
+        let dir = TempDir::new().expect("no temporary directory");
+        copy(installed.path(), &dir.path().join("tables")).expect("cannot copy the empty tables");
+        let runtime = Arc::new(Runtime::new().expect("no async runtime"));
+        let asking = Arc::clone(&runtime);
+        let ready = move |running: Running| is_ready(&asking, running);
+        let process = Process::start_in(dir, Program::new("mariadb", command, ready));
+        Self { process, runtime, _installed: installed }
     }
 
     /// The URL of one of its databases.
     pub fn url(&self, database: &str) -> String {
-        format!("mysql://root@127.0.0.1:{}/{database}", self.port)
+        url(self.process.port(), database)
     }
 
     /// An empty database's URL.
@@ -58,85 +45,95 @@ impl Mariadb {
         self.url(name)
     }
 
-    /// Runs one statement on a connection of its own.
+    /// Runs one statement on a connection of its own. Panics when it fails.
     pub fn query(&self, database: &str, sql: &str) -> Vec<Row> {
-        let opts = Opts::from_url(&self.url(database)).unwrap();
-        self.runtime
-            .block_on(async {
-                let mut conn = Conn::new(opts).await?;
-                let rows = conn.query(sql).await?;
-                conn.disconnect().await?;
-                mysql_async::Result::Ok(rows)
-            })
-            .unwrap()
+        self.try_query(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// As [`Mariadb::query`], for tables that are not there yet and servers that are down.
+    pub fn try_query(&self, database: &str, sql: &str) -> mysql_async::Result<Vec<Row>> {
+        let opts = Opts::from_url(&self.url(database))?;
+        self.runtime.block_on(async {
+            let mut conn = Conn::new(opts).await?;
+            let rows = conn.query(sql).await?;
+            conn.disconnect().await?;
+            Ok(rows)
+        })
     }
 
     /// Where blocking handles run their sockets.
     pub fn handle(&self) -> tokio::runtime::Handle {
         self.runtime.handle().clone()
     }
-
-    /// Ends it without warning, as `kill -9` does.
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Starts it again on the same data and port.
-    pub fn restart(&mut self) {
-        self.child = spawn(&self.dir, self.port);
-        assert!(self.wait(), "mariadbd does not start again");
-    }
-
-    /// Waits until this very server answers; `false` if it has ended.
-    fn wait(&mut self) -> bool {
-        for _ in 0..WAITS_MAX {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if let Some(found) = self.pid_file() {
-                assert_eq!(found, self.dir.path().join("pid"), "another server answers");
-                return true;
-            }
-            sleep(WAIT);
-        }
-        panic!("mariadbd does not answer");
-    }
-
-    fn pid_file(&self) -> Option<PathBuf> {
-        let opts = Opts::from_url(&self.url("mysql")).unwrap();
-        self.runtime.block_on(async {
-            let mut conn = Conn::new(opts).await.ok()?;
-            let found: Option<String> = conn.query_first("SELECT @@pid_file").await.ok()?;
-            conn.disconnect().await.ok()?;
-            found.map(PathBuf::from)
-        })
-    }
 }
 
-impl Drop for Mariadb {
-    fn drop(&mut self) {
-        // it may have been killed by the test
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn url(port: u16, database: &str) -> String {
+    format!("mysql://root@127.0.0.1:{port}/{database}")
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn spawn(dir: &TempDir, port: u16) -> Child {
-    let at = |name: &str| dir.path().join(name).display().to_string();
-    Command::new("mariadbd")
+fn command(port: u16, dir: &Path) -> Command {
+    let at = |name: &str| dir.join(name).display().to_string();
+    let mut command = Command::new("mariadbd");
+    command
         .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"])
+        .args(["--innodb-buffer-pool-size=64M", LOG_SIZE, "--performance-schema=off"])
         .arg(format!("--port={port}"))
         .arg(format!("--datadir={}", at("tables")))
         .arg(format!("--socket={}", at("socket")))
-        .arg(format!("--pid-file={}", at("pid")))
-        .arg(format!("--log-error={}", at("log")))
+        .arg(format!("--pid-file={}", at("pid")));
+    command
+}
+
+/// It answers, and is the very server that was started in this directory.
+fn is_ready(runtime: &Runtime, running: Running) -> bool {
+    let Ok(opts) = Opts::from_url(&url(running.port, "mysql")) else {
+        return false;
+    };
+    let pid_file = runtime.block_on(async {
+        let mut conn = Conn::new(opts).await.ok()?;
+        let found: Option<String> = conn.query_first("SELECT @@pid_file").await.ok()?;
+        conn.disconnect().await.ok()?;
+        found.map(PathBuf::from)
+    });
+    pid_file == Some(running.dir.join("pid"))
+}
+
+/// Small, so that it is quickly copied.
+const LOG_SIZE: &str = "--innodb-log-file-size=16M";
+
+/// Empty system tables, made once per test process: making them takes ten times longer than
+/// copying them.
+fn installed() -> Arc<TempDir> {
+    static INSTALLED: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    let mut kept = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(installed) = kept.upgrade() {
+        return installed;
+    }
+    let dir = TempDir::new().expect("no temporary directory");
+    let status = Command::new("mariadb-install-db")
+        .args(["--no-defaults", "--auth-root-authentication-method=normal"])
+        .args(["--user=root", "--skip-test-db", LOG_SIZE])
+        .arg(format!("--datadir={}", dir.path().display()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("MariaDB is installed")
+        .status()
+        .expect("MariaDB is not installed");
+    assert!(status.success(), "mariadb-install-db: {status}");
+    let installed = Arc::new(dir);
+    *kept = Arc::downgrade(&installed);
+    installed
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,78 @@
+//! Being told to stop.
+
+use std::{thread, time::Duration};
+
+use crate::{
+    load::{Barrage, assert_exactly_once},
+    stack::{self, Stack},
+};
+
+const CONNECTIONS: u64 = 16;
+/// The promise is 25 s; the rest is for a machine that is busy.
+const DRAINED: Duration = Duration::from_secs(32);
+
+/// An hour between flushes: what is in the tables afterwards, the drain has put there.
+const FLAGS: [&str; 2] = ["--flush-interval", "1h"];
+
+fn drains(mut stack: Stack, signal: &str) {
+    let barrage = Barrage::start(stack.errsift.address(), CONNECTIONS);
+    barrage.await_acks(2_000);
+    stack.errsift.process.signal(signal);
+    let code = stack.errsift.process.wait(DRAINED).code();
+    let attempts = barrage.stop();
+    assert_eq!(code, Some(0));
+    assert_eq!(stack.journal_jobs(), 0);
+    assert_exactly_once(&stack.tables(), &attempts);
+}
+
+#[test]
+fn sigterm_under_load_leaves_nothing_behind_in_redis() {
+    drains(Stack::servers(&FLAGS), "TERM");
+}
+
+#[test]
+fn sigterm_under_load_leaves_nothing_behind_in_the_embedded_journal() {
+    drains(Stack::embedded(&FLAGS), "TERM");
+}
+
+#[test]
+fn sigint_is_the_same() {
+    drains(Stack::embedded(&FLAGS), "INT");
+}
+
+/// Without the tables it cannot drain: it must leave all the same, and lose nothing.
+fn leaves_the_rest_to_the_journal(stop: impl FnOnce(&mut Stack)) {
+    let mut stack = Stack::servers(&FLAGS);
+    let barrage = Barrage::start(stack.errsift.address(), CONNECTIONS);
+    barrage.await_acks(500);
+    stack.outside().mariadb.process.kill_9();
+    barrage.await_acks(500);
+    stop(&mut stack);
+    let code = stack.errsift.process.wait(DRAINED).code();
+    let attempts = barrage.stop();
+    assert_eq!(code, Some(0));
+    assert!(stack.journal_jobs() > 0);
+
+    stack.outside().mariadb.process.restart();
+    let stack::Stores::Servers(servers) = stack.stores else { panic!("made of servers") };
+    let errsift = servers.errsift(&["--flush-interval", "300ms"]);
+    let stack = Stack::of(errsift, *servers);
+    stack.settle();
+    assert_exactly_once(&stack.tables(), &attempts);
+}
+
+#[test]
+fn past_the_deadline_the_journal_holds_the_rest() {
+    leaves_the_rest_to_the_journal(|stack| stack.errsift.process.signal("TERM"));
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    leaves_the_rest_to_the_journal(|stack| {
+        stack.errsift.process.signal("TERM");
+        thread::sleep(Duration::from_secs(1));
+        stack.errsift.process.signal("TERM");
+        // well before the deadline of the drain
+        stack.errsift.process.wait(Duration::from_secs(12));
+    });
+}

@@ -1,0 +1,22 @@
+//! The whole server over its real stores, seen only from outside: HTTP, signals, exit codes, and
+//! the tables read with plain SQL. Nothing here uses errsift's own crates, so a mistake in them
+//! cannot be in the expectation as well. Each test has servers of its own.
+#![expect(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
+
+mod check;
+mod command;
+mod drain;
+mod failover;
+mod http;
+mod kill;
+mod live;
+mod load;
+mod loghub;
+mod outage;
+mod refuse;
+mod secrets;
+mod stack;
+#[path = "../support/mod.rs"]
+mod support;
+mod tables;
+mod wait;
