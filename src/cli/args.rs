@@ -9,13 +9,13 @@ use crate::durability::Durability;
 /// Takes in error events over HTTP, answers when they are durable, folds repeats, and keeps exact
 /// counts per error and 30-second window in MySQL or a file.
 #[derive(Debug, Parser)]
-#[command(name = "errsift", version, args_conflicts_with_subcommands = true)]
+#[command(name = "errsift", version)]
 pub struct Args {
     /// What to do; `serve` if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// How `serve` runs when nothing is said.
+    /// The settings of every command, before or behind its name.
     #[command(flatten)]
     pub serve: Serve,
 
@@ -28,9 +28,9 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Take in events until told to stop (the default)
-    Serve(Serve),
+    Serve,
     /// Look at the settings of the stores that durability depends on
-    Check(Serve),
+    Check,
 }
 
 const REDIS_URL_HELP: &str = "Redis for the journal, as redis://[user:password@]host[:port][/db]; needs --mysql-url too. \
@@ -42,41 +42,60 @@ const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:p
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Serve {
     /// Address to listen on
-    #[arg(long, env = "ERRSIFT_LISTEN", default_value = "127.0.0.1:9002", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        global = true,
+        env = "ERRSIFT_LISTEN",
+        default_value = "127.0.0.1:9002",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
 
     /// The journal's server.
-    #[arg(long, env = "ERRSIFT_REDIS_URL", help = REDIS_URL_HELP, hide_env_values = true, value_name = "URL")]
+    #[arg(long, global = true, env = "ERRSIFT_REDIS_URL", help = REDIS_URL_HELP, hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
 
     /// The tables' server.
-    #[arg(long, env = "ERRSIFT_MYSQL_URL", help = MYSQL_URL_HELP, hide_env_values = true, value_name = "URL")]
+    #[arg(long, global = true, env = "ERRSIFT_MYSQL_URL", help = MYSQL_URL_HELP, hide_env_values = true, value_name = "URL")]
     pub mysql_url: Option<String>,
 
     /// File of the embedded store, used when no URL is given; its journal lies beside it
-    #[arg(long, env = "ERRSIFT_DATA", default_value = "errsift.db", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "ERRSIFT_DATA",
+        default_value = "errsift.db",
+        value_name = "FILE"
+    )]
     pub data: PathBuf,
 
     /// How often counts reach the tables: 100ms to 1h, as in 30s, 500ms or 5m
-    #[arg(long, env = "ERRSIFT_FLUSH_INTERVAL", default_value = "30s", value_parser = interval,
+    #[arg(long, global = true, env = "ERRSIFT_FLUSH_INTERVAL", default_value = "30s", value_parser = interval,
           value_name = "TIME")]
     pub flush_interval: Duration,
 
     /// Threads that apply counts: 1 to 64
-    #[arg(long, env = "ERRSIFT_WORKERS", default_value = "1", value_parser = workers,
+    #[arg(long, global = true, env = "ERRSIFT_WORKERS", default_value = "1", value_parser = workers,
           value_name = "N")]
     pub workers: NonZeroUsize,
 
     /// When an event counts as stored
-    #[arg(long, env = "ERRSIFT_DURABILITY", value_enum, default_value_t, value_name = "LEVEL")]
+    #[arg(
+        long,
+        global = true,
+        env = "ERRSIFT_DURABILITY",
+        value_enum,
+        default_value_t,
+        value_name = "LEVEL"
+    )]
     pub durability: Durability,
 
     /// Run although the stores' settings are weaker than --durability, or cannot be read
-    #[arg(long, env = "ERRSIFT_ALLOW_WEAKER")]
+    #[arg(long, global = true, env = "ERRSIFT_ALLOW_WEAKER")]
     pub allow_weaker: bool,
 
     /// Number of the journal to write, 0 to 65535; each process needs one of its own
-    #[arg(long, env = "ERRSIFT_SHARD", default_value = "0", value_parser = value_parser!(u16),
+    #[arg(long, global = true, env = "ERRSIFT_SHARD", default_value = "0", value_parser = value_parser!(u16),
           value_name = "N")]
     pub shard: u16,
 }
@@ -125,14 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn serve_is_the_default_command() {
-        let bare = Args::try_parse_from(["errsift", "--workers", "3"]).unwrap();
+    fn serve_is_the_default_command_and_settings_stand_anywhere() {
+        let parse = |words: &[&str]| Args::try_parse_from([&["errsift"], words].concat());
+        let bare = parse(&["--workers", "3"]).unwrap();
         assert!(bare.command.is_none());
         assert_eq!(bare.serve.workers.get(), 3);
-        let named = Args::try_parse_from(["errsift", "serve", "--flush-interval", "1s"]).unwrap();
-        assert!(
-            matches!(named.command, Some(Command::Serve(serve)) if serve.flush_interval == Duration::from_secs(1))
-        );
-        assert!(Args::try_parse_from(["errsift", "--workers", "0"]).is_err());
+        for words in [["serve", "--flush-interval", "1s"], ["--flush-interval", "1s", "serve"]] {
+            let named = parse(&words).unwrap();
+            assert!(matches!(named.command, Some(Command::Serve)));
+            assert_eq!(named.serve.flush_interval, Duration::from_secs(1));
+        }
+        assert!(parse(&["--workers", "0"]).is_err());
     }
 }

@@ -17,9 +17,9 @@ pub fn run() -> ExitCode {
     let args = Args::parse();
     crate::logging::start(&args.log);
     abort_on_panic();
-    match args.command.unwrap_or(Command::Serve(args.serve)) {
-        Command::Serve(settings) => serve::run(&settings),
-        Command::Check(settings) => check::run(&settings),
+    match args.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&args.serve),
+        Command::Check => check::run(&args.serve),
     }
 }
 
