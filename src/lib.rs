@@ -17,6 +17,7 @@ pub mod mysql;
 pub mod operations;
 pub mod redis;
 pub mod schema;
+pub mod settings;
 pub mod stores;
 pub mod tags;
 mod totals;

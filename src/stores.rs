@@ -14,13 +14,13 @@ use tokio::runtime::Handle;
 
 use crate::{
     check::{Check, Verdict},
-    cli::Serve,
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
     migrated::Migrated,
     mysql::MysqlErrors,
     redis::RedisStore,
     schema::SchemaFault,
+    settings::Serve,
 };
 
 /// Settings that cannot be used, all of them, each line naming one.

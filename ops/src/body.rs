@@ -9,7 +9,6 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Vi
 use serde_json::{Value, error::Category};
 
 use crate::{
-    decode::Fault,
     event::{Event, EventId},
     timestamp::Timestamp,
 };
@@ -19,6 +18,25 @@ pub const FUTURE_MS_MAX: i64 = 60_000;
 
 /// Strings in a client's own `fingerprint`.
 pub const FINGERPRINT_PIECES_MAX: usize = 64;
+
+/// What is wrong with a body, and in which field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Fault {
+    /// The field, unless the body as a whole is at fault.
+    pub field: Option<String>,
+    /// What is wrong, for a person.
+    pub reason: String,
+}
+
+/// `field: reason`, or the reason alone.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
 
 /// Reads one event from `body`, which arrived at `received`.
 ///

@@ -2,8 +2,6 @@
 //!
 //! Each body is one JSON object, read by [`body`](crate::body).
 
-use std::fmt;
-
 use bytes::Bytes;
 use timely::{
     dataflow::{
@@ -14,7 +12,11 @@ use timely::{
     progress::{Timestamp as Time, operate::FrontierInterest},
 };
 
-use crate::{body, event::Event, timestamp::Timestamp};
+use crate::{
+    body::{self, Fault},
+    event::Event,
+    timestamp::Timestamp,
+};
 
 /// A body as it arrived, with whoever waits for the answer.
 #[derive(Debug)]
@@ -25,25 +27,6 @@ pub struct Received<W> {
     pub at: Timestamp,
     /// Who waits.
     pub waiter: W,
-}
-
-/// What is wrong with a body, and in which field.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Fault {
-    /// The field, unless the body as a whole is at fault.
-    pub field: Option<String>,
-    /// What is wrong, for a person.
-    pub reason: String,
-}
-
-/// `field: reason`, or the reason alone.
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(field) = &self.field {
-            write!(f, "{field}: ")?;
-        }
-        f.write_str(&self.reason)
-    }
 }
 
 /// Well-formed events, each with who waits for it.

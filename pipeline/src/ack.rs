@@ -1,6 +1,6 @@
 //! Those who wait for an answer, and the answer.
 
-use errsift_ops::decode::Fault;
+use errsift_ops::body::Fault;
 
 /// What an event's sender is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ mod support;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use errsift_ops::{
-    decode::Fault,
+    body::Fault,
     fingerprint::Fingerprint,
     id::{Part, Seq, Shard},
     tally::Tally,

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use errsift_pipeline::ports::errors::Claim;
 
-use super::Serve;
-use crate::{durability::Durability, stores::Backend};
+use crate::{durability::Durability, settings::Serve, stores::Backend};
 
 /// Where it listens, which stores it uses, and what an acknowledgement promises.
 pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: SocketAddr) -> String {

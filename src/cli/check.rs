@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::{Serve, exit, serve::runtime};
+use super::{exit, serve::runtime};
 use crate::{
     check::{Check, Verdict},
+    settings::Serve,
     stores::Backend,
 };
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use self::args::{Args, Command, Serve};
+pub use self::args::{Args, Command};
 
 /// Parses the process's arguments and environment and runs what they ask for.
 pub fn run() -> ExitCode {

@@ -27,12 +27,13 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{Serve, banner::banner, exit};
+use super::{banner::banner, exit};
 use crate::{
     clock::SystemClock,
     http::{self, Limits, Waiting},
     metrics::Metrics,
     operations::Process,
+    settings::Serve,
     stores::Backend,
 };
 

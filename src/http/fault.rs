@@ -1,6 +1,6 @@
 //! What can be wrong with a request, in words, and the status each has.
 
-use errsift_ops::{decode, fingerprint::NotAFingerprint};
+use errsift_ops::{body, fingerprint::NotAFingerprint};
 use hyper::StatusCode;
 
 /// Why a request is not answered as the client hoped; the message names the part at fault.
@@ -35,7 +35,7 @@ pub enum Fault {
     BodyBroken,
     /// The body is not an event.
     #[error(transparent)]
-    NotAnEvent(#[from] decode::Fault),
+    NotAnEvent(#[from] body::Fault),
     /// The channel into the pipeline is full.
     #[error("the server is busy; the event was not stored, try again")]
     Busy,

@@ -3,7 +3,8 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use errsift_ops::{
-    decode::{Decode, Fault, Received},
+    body::Fault,
+    decode::{Decode, Received},
     fingerprint::{Fingerprint, WithFingerprint},
     tally::{Tallied, TallyByTime},
 };

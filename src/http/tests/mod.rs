@@ -13,10 +13,7 @@ use std::{
 };
 
 use errsift_ops::{
-    decode::{Fault, Received},
-    event::Payload,
-    fingerprint::Fingerprint,
-    timestamp::Timestamp,
+    body::Fault, decode::Received, event::Payload, fingerprint::Fingerprint, timestamp::Timestamp,
 };
 use errsift_pipeline::{
     ack::{Outcome, Waiter},
