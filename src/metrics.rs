@@ -87,7 +87,7 @@ const TOTALS: [(&str, &str, Read); 17] = [
 ];
 
 /// Numbers that go up and down, or that go on from what the stores say.
-const LEVELS: [(&str, &str, Read); 9] = [
+const LEVELS: [(&str, &str, Read); 10] = [
     ("errsift_journaled_events", "Events in all flights of this shard", |c| &c.journaled),
     ("errsift_counted_events", "Events applied to the tables from this shard", |c| &c.counted),
     ("errsift_applied_epoch", "The last epoch that every part has applied", |c| &c.applied_epoch),
@@ -96,6 +96,9 @@ const LEVELS: [(&str, &str, Read); 9] = [
     ("errsift_journal_bytes", "Bytes of the journal", |c| &c.journal_bytes),
     ("errsift_journal_up", "1 while the journal takes flights", |c| &c.journal_up),
     ("errsift_errors_up", "1 while the tables answer", |c| &c.errors_up),
+    ("errsift_errors_failing", "Threads whose writes to the tables fail now", |c| {
+        &c.errors_failing
+    }),
     ("errsift_pending_lost", "Batches of pending counts lost until applied", |c| &c.pending_lost),
 ];
 

@@ -26,6 +26,9 @@ use crate::{
 /// How often the stores are asked whether they answer.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Pairs of connections kept for the next calls.
+const IDLE_MAX: usize = 8;
+
 type Handles = (Box<dyn Backlog>, Box<dyn ErrorsReader>);
 
 /// The running process as its front end sees it.
@@ -118,7 +121,11 @@ impl Operations for Process {
         let epochs = self.epochs.all();
         let row =
             live::read(self.shard, &fingerprint, &epochs, handles.0.as_mut(), handles.1.as_mut());
-        self.idle().push(handles);
+        if let mut idle = self.idle()
+            && idle.len() < IDLE_MAX
+        {
+            idle.push(handles);
+        }
         let row = row.map_err(|fault| fault.to_string())?;
         if row.details.is_none() && row.count == 0 {
             return Ok(None);
@@ -142,8 +149,12 @@ impl Operations for Process {
             }
             other => other.clone(),
         };
+        let errors = match &answers.errors {
+            Ok(()) if self.counters.errors_failing.get() > 0 => Err("writes fail".to_owned()),
+            other => other.clone(),
+        };
         let ready = journal.is_ok() && !self.stopping.load(Ordering::Relaxed);
-        Health { journal, errors: answers.errors.clone(), ready }
+        Health { journal, errors, ready }
     }
 
     fn metrics(&self) -> String {

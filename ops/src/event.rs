@@ -108,14 +108,9 @@ impl From<Event> for Payload {
             service: label(event.service),
             environment: label(event.environment),
             release: label(event.release),
-            tags: event
-                .tags
-                .into_iter()
-                .take(limit::TAGS)
-                .map(|(key, value)| {
-                    (cut_chars(key, limit::TAG_KEY_CHARS), cut_chars(value, limit::TAG_VALUE_CHARS))
-                })
-                .collect(),
+            tags: distinct(event.tags.into_iter().take(limit::TAGS).map(|(key, value)| {
+                (cut_chars(key, limit::TAG_KEY_CHARS), cut_chars(value, limit::TAG_VALUE_CHARS))
+            })),
         }
     }
 }
@@ -136,6 +131,17 @@ impl Payload {
             + optional.into_iter().flatten().map(String::len).sum::<usize>()
             + tags.sum::<usize>()
     }
+}
+
+/// Keeps the first of the tags whose keys have become the same by cutting.
+fn distinct(tags: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut kept: Vec<(String, String)> = Vec::new();
+    for (key, value) in tags {
+        if kept.iter().all(|(known, _)| *known != key) {
+            kept.push((key, value));
+        }
+    }
+    kept
 }
 
 /// Cuts `text` to `chars_max` characters, the mark included.
@@ -169,7 +175,7 @@ mod tests {
             message: "é".repeat(8_193),
             stack_trace: Some("é".repeat(40_000)),
             level: Some("x".repeat(300)),
-            tags: (0..40).map(|n| (format!("{n:0>70}"), "v".repeat(256))).collect(),
+            tags: (0..40).map(|n| (format!("{n:02}{}", "k".repeat(70)), "v".repeat(256))).collect(),
             ..Event::default()
         });
         assert_eq!(payload.message.chars().count(), 8_192);
@@ -185,6 +191,15 @@ mod tests {
                 .iter()
                 .all(|(key, value)| { key.chars().count() == 64 && value.chars().count() == 255 })
         );
+    }
+
+    #[test]
+    fn tags_that_become_the_same_are_kept_once() {
+        let key = "k".repeat(70);
+        let tags = vec![(format!("{key}1"), "a".into()), (format!("{key}2"), "b".into())];
+        let payload = Payload::from(Event { tags, ..Event::default() });
+        assert_eq!(payload.tags.len(), 1);
+        assert_eq!(payload.tags[0].1, "a");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Timestamp {
             && matches!(bytes[10], b'T' | b't' | b' ')
             && bytes[13] == b':'
             && bytes[16] == b':'
-            && !text.contains('[');
+            && ends_as_rfc3339(&bytes[19..]);
         let parsed: jiff::Timestamp = shaped.then(|| text.parse().ok()).flatten()?;
         Self::in_range(parsed.as_millisecond())
     }
@@ -74,6 +74,29 @@ impl Timestamp {
 
     fn in_range(millis: i64) -> Option<Self> {
         (0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+}
+
+/// Whether `rest`, what follows the seconds, is `[.digits](Z|±hh:mm)`.
+fn ends_as_rfc3339(rest: &[u8]) -> bool {
+    let offset = match rest.strip_prefix(b".") {
+        Some(fraction) => {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == 0 {
+                return false;
+            }
+            &fraction[digits..]
+        }
+        None => rest,
+    };
+    match offset {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', h1, h2, b':', m1, m2] => {
+            [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit())
+                && [*h1, *h2] <= *b"23"
+                && *m1 <= b'5'
+        }
+        _ => false,
     }
 }
 
@@ -97,6 +120,9 @@ mod tests {
         assert_eq!(Timestamp::parse_rfc3339("2023-11-14T22:13:20.123Z"), Some(at));
         assert_eq!(Timestamp::parse_rfc3339("2023-11-15T00:13:20.1239+02:00"), Some(at));
         assert_eq!(at.to_string(), "2023-11-14T22:13:20.123Z");
+        for offset in ["+25:00", "+01", "+0100", "+01:00:30", "+24:00", ",5Z", ".Z", "Z[UTC]", ""] {
+            assert_eq!(Timestamp::parse_rfc3339(&format!("2023-11-14T22:13:20{offset}")), None);
+        }
         for wrong in ["", "2023-11-14", "2023-11-14T22:13:20", "20231114T221320Z", "yesterday"] {
             assert_eq!(Timestamp::parse_rfc3339(wrong), None, "{wrong}");
         }

@@ -12,6 +12,11 @@ impl Counter {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
+    /// Takes `amount` away.
+    pub fn sub(&self, amount: u64) {
+        self.0.fetch_sub(amount, Ordering::Relaxed);
+    }
+
     /// Replaces the value.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
@@ -81,4 +86,6 @@ pub struct Counters {
     pub journal_up: Counter,
     /// 1 while the tables answer, else 0.
     pub errors_up: Counter,
+    /// Threads that cannot write to the tables now and keep trying.
+    pub errors_failing: Counter,
 }

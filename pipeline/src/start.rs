@@ -9,7 +9,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use errsift_ops::{
     fingerprint::Fingerprint,
-    id::{Nonce, Part},
+    id::{Epoch, Nonce, Part},
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
 
@@ -107,6 +107,7 @@ pub fn start<W: Waiter>(
     let shared = Shared {
         errors: stores.errors,
         claim,
+        acquired: fence.epoch,
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
@@ -139,6 +140,7 @@ fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
             term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
             seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
             epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
+            applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
         },
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");
@@ -172,6 +174,8 @@ fn workers(
 struct Shared {
     errors: Arc<dyn Errors>,
     claim: Claim,
+    /// The fence's epoch when the shard was taken.
+    acquired: Epoch,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
@@ -275,6 +279,7 @@ impl Shared {
             channel,
             errors: self.errors.writer(),
             claim: self.claim,
+            acquired: self.acquired,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),

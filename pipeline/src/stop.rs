@@ -36,6 +36,16 @@ pub enum Stop {
         /// The epoch the guard row says.
         found: Epoch,
     },
+    /// The tables did not answer at start, and turned out to be ahead of the journal.
+    #[error(
+        "the tables are at epoch {ahead}, the journal was taken at {acquired}: start again to go on from the tables"
+    )]
+    JournalBehind {
+        /// The fence's epoch when the shard was taken.
+        acquired: Epoch,
+        /// The furthest guard row's.
+        ahead: Epoch,
+    },
     /// A job in the journal cannot be read.
     #[error("flight {seq} in the journal cannot be read: {error}")]
     Poison {
@@ -65,7 +75,9 @@ impl Stop {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Fenced(_) => 75,
-            Self::JournalRegressed { .. } | Self::ErrorsRegressed { .. } => 74,
+            Self::JournalRegressed { .. }
+            | Self::JournalBehind { .. }
+            | Self::ErrorsRegressed { .. } => 74,
             Self::Broken(_) => 70,
             Self::Poison { .. } | Self::Gap { .. } => 65,
         }

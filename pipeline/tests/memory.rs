@@ -271,6 +271,41 @@ fn what_a_journal_forgets_under_way_is_still_applied_from_memory() {
 }
 
 #[test]
+fn a_journal_from_before_the_writers_term_is_no_successor() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let empty = journal.backup();
+    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
+    let mut run = Run::start(&long, stores(&journal, &errors), 1);
+    run.offer(&body("acknowledged", 0));
+    run.outcomes();
+    journal.restore(&empty);
+    run.offer(&body("too late", 0));
+    let stop = run.pipeline.stops.recv().unwrap();
+    assert!(matches!(stop, Stop::JournalRegressed { .. }), "{stop}");
+    run.end();
+    assert!(errors.counts().contains_key(&fingerprint("acknowledged")));
+}
+
+#[test]
+fn jobs_that_are_applied_already_change_nothing() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let away = Stores { errors: Arc::new(Away), ..stores(&journal, &errors) };
+    let mut journaled = Run::start(&settings(1), away, 1);
+    for number in 0..50 {
+        journaled.offer(&body(&format!("message {number}"), 0));
+    }
+    journaled.outcomes();
+    journaled.abandon();
+    let untrimmed = journal.backup();
+    Run::start(&settings(1), stores(&journal, &errors), 2).end();
+    let counts = errors.counts();
+    assert_eq!(counts.len(), 50);
+    // the same jobs once more, as after a crash between COMMIT and trim
+    Run::start(&settings(2), stores(&untrimmed, &errors), 3).end();
+    assert_eq!(errors.counts(), counts);
+}
+
+#[test]
 fn the_memory_journal_hands_out_each_term_once() {
     let mut journal = MemoryJournal::default();
     let first = journal.acquire(errsift_ops::id::Nonce(1), Progress::default()).unwrap();

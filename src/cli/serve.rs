@@ -1,6 +1,7 @@
 //! `errsift serve`: opens the stores, takes the shard, listens, and drains when told to stop.
 
 use std::{
+    io::Write,
     net::TcpListener,
     process::ExitCode,
     sync::{
@@ -132,7 +133,8 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
         clock,
     );
     process.watch();
-    println!("{}", banner(settings, backend, &pipeline.claim, address));
+    // nobody may be listening any more; events still are
+    let _ = writeln!(std::io::stdout(), "{}", banner(settings, backend, &pipeline.claim, address));
     Ok(Server { listener, pipeline, process, metrics, signals })
 }
 

@@ -90,7 +90,7 @@ impl Committer {
             let mut after = before;
             after.term.0 = before.term.max(at_least.term).0 + 1;
             after.nonce = nonce;
-            if before.seq < at_least.seq {
+            if at_least.leaves_behind(&before) {
                 after.seq = at_least.seq;
                 conn.execute_batch("DELETE FROM jobs; DELETE FROM pending")?;
                 let base = stored(after.seq.next().0);

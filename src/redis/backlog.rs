@@ -13,17 +13,27 @@ use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, wire};
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
 
-/// Drops the jobs up to ARGV[1], counted from the base that holds at this very instant, so that a
-/// trim that comes late or twice drops nothing else; and the pending counts behind the further keys.
+/// Drops the jobs up to ARGV[1], but none after the last flight, counted from the base that holds
+/// at this very instant, so that a trim that comes late or twice drops nothing else; and the
+/// pending counts behind the further keys.
 const TRIM: &str = r"
 local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
-local upto = tonumber(ARGV[1])
+local last = tonumber(redis.call('HGET', KEYS[3], 'seq') or '0')
+local upto = math.min(tonumber(ARGV[1]), last)
 if upto >= base then
   redis.call('LTRIM', KEYS[1], upto - base + 1, -1)
   redis.call('HSET', KEYS[2], 'base', string.format('%.0f', upto + 1))
 end
-for i = 3, #KEYS do redis.call('UNLINK', KEYS[i]) end
+for i = 4, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1
+";
+
+/// Jobs from number ARGV[1] on, at most ARGV[2], and the base they were counted from: at one
+/// instant, because a predecessor that is not fenced yet may trim.
+const PAGE: &str = r"
+local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
+local first = math.max(tonumber(ARGV[1]) - base, 0)
+return {base, redis.call('LRANGE', KEYS[1], first, first + tonumber(ARGV[2]) - 1)}
 ";
 
 /// Adds to pending counts, unless another writer has taken the shard.
@@ -38,14 +48,20 @@ return 1
 pub struct RedisBacklog {
     store: RedisStore,
     connection: Option<Connection>,
+    page: Script,
     trim: Script,
     add_pending: Script,
 }
 
 impl RedisBacklog {
     pub(super) fn new(store: RedisStore) -> Self {
-        let (trim, add_pending) = (Script::new(TRIM), Script::new(ADD_PENDING));
-        Self { store, connection: None, trim, add_pending }
+        Self {
+            store,
+            connection: None,
+            page: Script::new(PAGE),
+            trim: Script::new(TRIM),
+            add_pending: Script::new(ADD_PENDING),
+        }
     }
 
     /// Asks on the connection; drops it if the answer did not come.
@@ -74,15 +90,11 @@ fn connect(store: &RedisStore) -> redis::RedisResult<Connection> {
 
 impl Backlog for RedisBacklog {
     fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault> {
+        let script = self.page.clone();
         self.ask(|connection, keys| {
-            let base: Option<u64> =
-                redis::cmd("HGET").arg(&keys.pos).arg("base").query(connection)?;
-            let base = base.unwrap_or(1);
-            // nobody but this shard's keeper trims, so the base still holds for the next command
-            let first = from.0.saturating_sub(base);
-            let last = first.saturating_add(jobs_max as u64).saturating_sub(1);
-            let jobs: Vec<Vec<u8>> =
-                redis::cmd("LRANGE").arg(&keys.journal).arg(first).arg(last).query(connection)?;
+            let mut call = script.prepare_invoke();
+            call.key(&keys.journal).key(&keys.pos).arg(from.0).arg(jobs_max);
+            let (base, jobs): (u64, Vec<Vec<u8>>) = call.invoke(connection)?;
             Ok(Page { base: Seq(base), jobs: jobs.into_iter().map(Bytes::from).collect() })
         })
     }
@@ -91,7 +103,7 @@ impl Backlog for RedisBacklog {
         let script = self.trim.clone();
         self.ask(|connection, keys| {
             let mut call = script.prepare_invoke();
-            call.key(&keys.journal).key(&keys.pos).arg(upto.0);
+            call.key(&keys.journal).key(&keys.pos).key(&keys.fence).arg(upto.0);
             for epoch in epochs {
                 call.key(keys.pending(*epoch));
             }

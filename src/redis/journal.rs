@@ -40,12 +40,13 @@ impl RedisJournal {
         let keys = &self.store.keys;
         wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
         let before = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
+        self.check_list(wire, &before)?;
         let term = Term(before.term.max(at_least.term).0 + 1);
-        let behind = before.seq < at_least.seq;
+        let behind = at_least.leaves_behind(&before);
         let after = Fence {
             term,
             nonce,
-            seq: before.seq.max(at_least.seq),
+            seq: if behind { at_least.seq } else { before.seq },
             epoch: before.epoch.max(at_least.epoch),
             events: before.events,
         };
@@ -72,6 +73,25 @@ impl RedisJournal {
         wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
         let found = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
         Ok(Armed::verify(&after, found).ok().map(|armed| Acquired { armed, before }))
+    }
+
+    /// Commits and trims keep fence and list together: if they differ, somebody else has changed
+    /// the keys, and going on would number new flights like old ones or trim the wrong jobs.
+    fn check_list(&self, wire: &mut Wire, fence: &Fence) -> Result<(), JournalFault> {
+        let keys = &self.store.keys;
+        let jobs = wire.call(redis::cmd("LLEN").arg(&keys.journal))?;
+        let jobs: u64 = redis::from_redis_value(jobs).map_err(JournalFault::new)?;
+        let base = wire.call(redis::cmd("HGET").arg(&keys.pos).arg("base"))?;
+        let base: Option<u64> = redis::from_redis_value(base).map_err(JournalFault::new)?;
+        let base = base.unwrap_or(1);
+        if base.checked_add(jobs) == Some(fence.seq.next().0) {
+            return Ok(());
+        }
+        Err(JournalFault::new(format!(
+            "redis keys {}:* have been changed: the list holds {jobs} jobs from flight {base} on, \
+             and the fence says that {} was the last; restore them, or choose another --shard",
+            keys.prefix, fence.seq
+        )))
     }
 
     /// A key of another type would let half of a commit through.

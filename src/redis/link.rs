@@ -68,8 +68,11 @@ impl Link {
     pub(super) fn dial(store: RedisStore, done: FenceDone) -> Arc<Self> {
         let link = Arc::new(Self::default());
         let reader = Arc::clone(&link);
-        // the process cannot go on without threads: `done` is dropped and the flight expires
-        let _ = spawn(move || {
+        // whoever gets it: the thread, or this one if there is no thread to be had
+        let hear = Arc::new(Mutex::new(Some(done)));
+        let told = Arc::clone(&hear);
+        let spawned = spawn(move || {
+            let Some(done) = locked(&hear).take() else { return };
             let armed = Wire::connect(&store).and_then(|mut wire| {
                 check::demand(&store, &mut wire)?;
                 wire.call(redis::cmd("WATCH").arg(&store.keys.fence))?;
@@ -87,6 +90,11 @@ impl Link {
                 Err(fault) => done(Err(fault)),
             }
         });
+        if let Err(fault) = spawned
+            && let Some(done) = locked(&told).take()
+        {
+            done(Err(fault));
+        }
         link
     }
 
@@ -167,8 +175,14 @@ impl Link {
         match (due, answers) {
             (Due::Commit(expected, done), answers) => {
                 let result = expected.decide(answers);
-                if let Ok(armed) | Err(CommitFault::NotDurable { armed, .. }) = &result {
-                    *locked(&self.watched) = Some(*armed.fence());
+                // each of these has read the fence after the WATCH that guards the next commit
+                let watched = match &result {
+                    Ok(armed) | Err(CommitFault::NotDurable { armed, .. }) => Some(*armed.fence()),
+                    Err(CommitFault::Moved { found }) => Some(*found),
+                    Err(_) => None,
+                };
+                if let Some(watched) = watched {
+                    *locked(&self.watched) = Some(watched);
                 }
                 done(result);
             }

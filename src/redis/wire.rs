@@ -17,6 +17,8 @@ use super::{ANSWER_MAX, CONNECT_MAX, RedisStore};
 
 /// How long one read waits; several make up [`ANSWER_MAX`].
 pub(super) const READ_TICK: Duration = Duration::from_millis(500);
+/// How long one write may wait for room: the ingest worker waits with it.
+const WRITE_MAX: Duration = Duration::from_secs(1);
 /// Reads in a row that may bring nothing while an answer is due.
 pub(super) const TICKS_MAX: u32 = 10;
 
@@ -107,7 +109,7 @@ fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(READ_TICK))?;
-                stream.set_write_timeout(Some(ANSWER_MAX))?;
+                stream.set_write_timeout(Some(WRITE_MAX))?;
                 return Ok(stream);
             }
             Err(error) => last = error,

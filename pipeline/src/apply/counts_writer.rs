@@ -24,6 +24,8 @@ pub(crate) struct CountsWriter {
     pub(crate) channel: CountsChannel,
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
+    /// The fence's epoch when the shard was taken: new epochs are later.
+    pub(crate) acquired: Epoch,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
     pub(crate) counters: Arc<Counters>,
@@ -63,7 +65,7 @@ impl CountsWriter {
         loop {
             let (fault, reread) = match self.attempt(guards, &mut known, counts)? {
                 Ok(()) => {
-                    self.counters.errors_up.set(1);
+                    self.counters.errors_failing.sub(u64::from(retry.failures() > 0));
                     return Ok(());
                 }
                 Err(fault) => {
@@ -75,7 +77,7 @@ impl CountsWriter {
                 *guards = None;
             }
             self.counters.errors_retries.add(1);
-            self.counters.errors_up.set(0);
+            self.counters.errors_failing.add(u64::from(retry.failures() == 0));
             if retry.worth_a_line() {
                 report(&fault, retry.failures());
             }
@@ -95,7 +97,15 @@ impl CountsWriter {
             None => match self.errors.take_guards(&self.claim) {
                 Ok(taken) => {
                     check(&self.claim, &self.parts, &taken, known.as_ref())?;
-                    self.counters.counted.set(taken.iter().map(|guard| guard.events).sum());
+                    if known.is_none() {
+                        check_acquired(self.acquired, &self.parts, &taken)?;
+                    }
+                    let events = |guards: &Guards| -> u64 {
+                        self.parts.iter().map(|part| guards[part.index()].events).sum()
+                    };
+                    let counted = events(&taken) - known.as_ref().map_or(0, events);
+                    self.counters.counted.add(counted);
+                    *known = Some(taken);
                     guards.insert(taken)
                 }
                 Err(fault) => return Ok(Err(fault)),
@@ -154,6 +164,13 @@ fn check(
         }
     }
     Ok(())
+}
+
+/// The tables did not answer when the shard was taken, and are ahead of what was taken: new epochs
+/// could be numbered like old ones and would be skipped. The next start takes the shard anew.
+fn check_acquired(acquired: Epoch, parts: &[Part], taken: &Guards) -> Result<(), Stop> {
+    let ahead = parts.iter().map(|part| taken[part.index()].epoch).max().unwrap_or_default();
+    if ahead > acquired { Err(Stop::JournalBehind { acquired, ahead }) } else { Ok(()) }
 }
 
 /// Groups the parts that are not at `upto` yet into transactions: neighbours that stand at the
@@ -251,6 +268,21 @@ mod tests {
         assert!(matches!(
             check(&claim, &parts, &guards, Some(&known)),
             Err(Stop::ErrorsRegressed { found: Epoch(3), .. })
+        ));
+    }
+
+    #[test]
+    fn tables_ahead_of_what_was_taken_stop_the_process() {
+        let parts: Vec<_> = Part::all().filter(|part| part.index() % 2 == 0).collect();
+        let mut guards = [Guard { epoch: Epoch(4), ..Guard::default() }; Part::COUNT];
+        assert!(check_acquired(Epoch(4), &parts, &guards).is_ok());
+        // another worker's part: its own writer has moved it on
+        guards[1].epoch = Epoch(9);
+        assert!(check_acquired(Epoch(4), &parts, &guards).is_ok());
+        guards[2].epoch = Epoch(5);
+        assert!(matches!(
+            check_acquired(Epoch(4), &parts, &guards),
+            Err(Stop::JournalBehind { acquired: Epoch(4), ahead: Epoch(5) })
         ));
     }
 }

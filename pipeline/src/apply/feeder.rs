@@ -151,9 +151,16 @@ impl Feeder {
     /// Checks a page: each job readable, of this shard, and the list without a gap.
     fn unpack(&mut self, page: &Page) -> Result<(), Stop> {
         self.paging = false;
+        let executed = self.feed.horizon().executed;
+        if page.base > executed.next() {
+            return Err(Stop::Gap { expected: executed.next(), found: page.base });
+        }
         if page.base > self.next {
             // trimmed by an earlier process: applied
             self.next = page.base;
+        }
+        if page.jobs.is_empty() && self.next <= executed {
+            return Err(Stop::Gap { expected: self.next, found: executed.next() });
         }
         let mut expected = self.next;
         for bytes in &page.jobs {

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq},
@@ -34,7 +34,7 @@ pub(crate) enum Keep {
     Trim(Epoch, Seq),
 }
 
-/// How often the journal's size is read while nothing else is to do.
+/// How often the journal's size is read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The keeper's belongings.
@@ -54,19 +54,25 @@ impl Keeper {
     pub(crate) fn run(mut self) {
         let mut trim = None;
         let mut retry = Retry::default();
+        let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         loop {
-            match self.asked.recv_timeout(SIZE_INTERVAL) {
-                Ok(Keep::Trim(epoch, seq)) => trim = Some((epoch, seq)),
-                Ok(Keep::Page(from)) => self.page(from, &mut retry),
-                Ok(Keep::ResetPending(epoch)) => self.reset_pending(epoch),
-                Ok(Keep::Pending(epoch, counts)) => self.add_pending(epoch, &counts),
-                Err(RecvTimeoutError::Timeout) => self.read_size(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
-                    return;
-                }
+            select! {
+                recv(asked) -> keep => match keep {
+                    Ok(Keep::Trim(epoch, seq)) => trim = Some((epoch, seq)),
+                    Ok(Keep::Page(from)) => self.page(from, &mut retry),
+                    Ok(Keep::ResetPending(epoch)) => self.reset_pending(epoch, &mut retry),
+                    Ok(Keep::Pending(epoch, counts)) => self.add_pending(epoch, &counts),
+                    Err(_) => {
+                        trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+                        return;
+                    }
+                },
+                recv(ticks) -> _ => self.read_size(),
             }
-            trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+            // reading the guards back may take long while the tables are away: others go first
+            if self.asked.is_empty() {
+                trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+            }
         }
     }
 
@@ -91,14 +97,22 @@ impl Keeper {
         }
     }
 
-    fn reset_pending(&mut self, epoch: Epoch) {
-        if let Err(fault) = self.backlog.reset_pending(&[epoch]) {
-            tracing::warn!(%fault, epoch = epoch.0, "pending counts not reset");
-            self.counters.pending_lost.add(1);
+    /// Tries until it succeeds: what is counted anew would come on top of what is there.
+    fn reset_pending(&mut self, epoch: Epoch, retry: &mut Retry) {
+        while let Err(fault) = self.backlog.reset_pending(&[epoch]) {
+            if retry.worth_a_line() {
+                tracing::warn!(%fault, epoch = epoch.0, "pending counts not reset");
+            }
+            retry.pause();
         }
+        retry.succeeded();
     }
 
     fn add_pending(&mut self, epoch: Epoch, counts: &[(Fingerprint, u64)]) {
+        if epoch.0 <= self.counters.applied_epoch.get() {
+            // trimmed already: nobody would delete them again
+            return;
+        }
         if let Err(fault) = self.backlog.add_pending(self.claim.term, epoch, counts) {
             tracing::warn!(%fault, epoch = epoch.0, "pending counts lost until the epoch is applied");
             self.counters.pending_lost.add(1);

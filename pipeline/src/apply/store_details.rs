@@ -56,14 +56,14 @@ impl DetailsWriter {
         while let Ok((rows, activator)) = self.batches.recv() {
             while let Err(fault) = self.errors.insert_details(&rows) {
                 self.counters.errors_retries.add(1);
-                self.counters.errors_up.set(0);
+                self.counters.errors_failing.add(u64::from(retry.failures() == 0));
                 if retry.worth_a_line() {
                     report(&fault, retry.failures());
                 }
                 retry.pause();
             }
+            self.counters.errors_failing.sub(u64::from(retry.failures() > 0));
             retry.succeeded();
-            self.counters.errors_up.set(1);
             self.counters.details_rows.add(rows.len() as u64);
             // either end is gone only when the process ends
             let _ =

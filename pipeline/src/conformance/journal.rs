@@ -27,6 +27,7 @@ pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     a_moved_fence_stops_a_commit(&*fresh());
     the_list_is_contiguous(&*fresh());
     a_journal_behind_the_tables_goes_on_from_them(&*fresh());
+    a_trim_ends_at_the_last_flight(&*fresh());
     pending::every(fresh);
 }
 
@@ -187,16 +188,33 @@ pub fn a_journal_behind_the_tables_goes_on_from_them(store: &dyn Store) {
     let armed = acquire(&mut *journal, 1).armed;
     commit(&mut *journal, armed, 50, &job(1)).expect("a commit");
     // as far as the tables: nothing is lost
-    let level = Progress { term: Term(0), seq: Seq(1), epoch: Epoch(50) };
+    let level = Progress { term: Term(0), seq: Seq(1), epoch: Epoch(50), applied: Epoch(50) };
     journal.acquire(Nonce(2), level).expect("the journal answers");
     assert_eq!(page(store, 1, 9), Page { base: Seq(1), jobs: vec![job(1)] });
 
-    let ahead = Progress { term: Term(77), seq: Seq(40), epoch: Epoch(70) };
-    let taken = journal.acquire(Nonce(3), ahead).expect("the journal answers");
-    assert_eq!((taken.before.seq, taken.before.epoch), (Seq(1), Epoch(50)));
+    // ahead, but some part has not even epoch 50: its job stays, and so does the number
+    let uneven = Progress { term: Term(9), seq: Seq(40), epoch: Epoch(70), applied: Epoch(49) };
+    let fence = *journal.acquire(Nonce(3), uneven).expect("the journal answers").armed.fence();
+    assert_eq!((fence.seq, fence.epoch, fence.term), (Seq(1), Epoch(70), Term(10)));
+    assert_eq!(page(store, 1, 9), Page { base: Seq(1), jobs: vec![job(1)] });
+
+    let ahead = Progress { term: Term(77), applied: Epoch(70), ..uneven };
+    let taken = journal.acquire(Nonce(4), ahead).expect("the journal answers");
+    assert_eq!((taken.before.seq, taken.before.epoch), (Seq(1), Epoch(70)));
     let fence = *taken.armed.fence();
     assert_eq!((fence.seq, fence.epoch, fence.term), (Seq(40), Epoch(70), Term(78)));
     assert_eq!(page(store, 1, 9), Page { base: Seq(41), jobs: vec![] });
     commit(&mut *journal, taken.armed, 71, &job(41)).expect("a commit");
     assert_eq!(page(store, 1, 9), Page { base: Seq(41), jobs: vec![job(41)] });
+}
+
+/// A trim beyond the last flight, as after the journal has gone back, goes no further than it.
+pub fn a_trim_ends_at_the_last_flight(store: &dyn Store) {
+    let mut journal = store.journal();
+    let armed = acquire(&mut *journal, 1).armed;
+    let armed = commit(&mut *journal, armed, 5, &job(1)).expect("a commit");
+    store.backlog().trim(Seq(9), &[Epoch(5)]).expect("the journal answers");
+    assert_eq!(page(store, 1, 9), Page { base: Seq(2), jobs: vec![] });
+    commit(&mut *journal, armed, 6, &job(2)).expect("a commit");
+    assert_eq!(page(store, 1, 9), Page { base: Seq(2), jobs: vec![job(2)] });
 }

@@ -140,6 +140,11 @@ impl<W: Waiter> Sealed<W> {
         }
     }
 
+    /// Whether a fence that stands so says that this flight, or what it has replaced, is executed.
+    pub(crate) fn may_be(&self, found: &Fence) -> bool {
+        self.after == *found || self.replaced == Some(*found)
+    }
+
     pub(crate) fn seq(&self) -> Seq {
         self.flight.seq
     }

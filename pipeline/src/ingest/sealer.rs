@@ -16,7 +16,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use errsift_ops::{id::Shard, tally::Tallied};
+use errsift_ops::{
+    id::{Seq, Shard},
+    tally::Tallied,
+};
 
 use crate::{
     ack::{Outcome, Waiter},
@@ -72,6 +75,8 @@ pub(crate) struct Sealer<W> {
     sent_at: Duration,
     /// Since when the journal has failed without a success in between.
     down_since: Option<Duration>,
+    /// Failures in a row.
+    failures: u32,
     stop: Option<Stop>,
 }
 
@@ -107,6 +112,7 @@ impl<W: Waiter> Sealer<W> {
             counters,
             sent_at: Duration::ZERO,
             down_since: None,
+            failures: 0,
             stop: None,
         }
     }
@@ -221,16 +227,18 @@ impl<W: Waiter> Sealer<W> {
     }
 
     fn committed(&mut self, result: CommitResult) -> Option<Executed> {
-        let State::Out(mut flight) = std::mem::replace(&mut self.state, State::Stopped) else {
+        let state = std::mem::replace(&mut self.state, State::Stopped);
+        let State::Out(mut flight) = state else {
             // the flight was settled another way; an answer this late says nothing new
+            self.state = state;
             return None;
         };
         let now = self.clock.monotonic();
         match result {
             Ok(armed) => return Some(self.executed(flight, armed)),
             Err(CommitFault::Refused { reason, armed }) => {
-                tracing::warn!(seq = flight.seq().0, %reason, "journal refused flight");
                 self.counters.refused.add(1);
+                self.warn(flight.seq(), &reason, "journal refused flight");
                 self.down();
                 let (fence, until) = (flight.before, now + RETRY_PAUSE);
                 let wanted = flight.ever_unknown || !flight.waiters.none_left();
@@ -238,13 +246,14 @@ impl<W: Waiter> Sealer<W> {
                     State::Waiting { flight: wanted.then_some(flight), fence, armed, until };
             }
             Err(CommitFault::Unknown { reason }) => {
-                tracing::warn!(seq = flight.seq().0, %reason, "journal's answer lost");
                 self.counters.unknown.add(1);
+                // one lost answer is settled at once; a journal that keeps losing them is not rushed
+                let until = if self.failures == 0 { now } else { now + RETRY_PAUSE };
+                self.warn(flight.seq(), &reason, "journal's answer lost");
                 self.down();
                 flight.ever_unknown = true;
                 let fence = flight.before;
-                self.state =
-                    State::Waiting { flight: Some(flight), fence, armed: None, until: now };
+                self.state = State::Waiting { flight: Some(flight), fence, armed: None, until };
             }
             Err(CommitFault::NotDurable { reason, armed }) => {
                 tracing::warn!(seq = flight.seq().0, %reason, "flight executed, not yet durable");
@@ -255,6 +264,13 @@ impl<W: Waiter> Sealer<W> {
                 flight.waiters.answer(&Outcome::MaybeStored);
                 self.down();
                 self.stop = Some(Stop::Broken(reason));
+            }
+            Err(CommitFault::Moved { found }) if flight.may_be(&found) => {
+                // another copy got through: whether it is durable is for the rearming to say
+                flight.ever_unknown = true;
+                let fence = flight.before;
+                self.state =
+                    State::Waiting { flight: Some(flight), fence, armed: None, until: now };
             }
             Err(CommitFault::Moved { found }) => return self.settle_flight(flight, found),
         }
@@ -300,14 +316,14 @@ impl<W: Waiter> Sealer<W> {
             (Ok(found), Some(flight)) => self.settle_flight(flight, found),
             (Ok(found), None) => {
                 match Armed::verify(&fence, found) {
-                    Ok(armed) => self.ready_again(armed),
+                    Ok(armed) => self.send_probe(armed),
                     Err(_) => self.halt(&fence, found),
                 }
                 None
             }
             (Err(fault), flight) => {
                 self.down();
-                tracing::warn!(%fault, "journal away");
+                self.warn(fence.seq, &fault.reason, "journal away");
                 let until = self.clock.monotonic() + RETRY_PAUSE;
                 self.state = State::Waiting { flight, fence, armed: None, until };
                 None
@@ -347,7 +363,24 @@ impl<W: Waiter> Sealer<W> {
         } else if flight.ever_unknown {
             self.send(flight.emptied(self.shard), armed);
         } else {
-            self.ready_again(armed);
+            self.send_probe(armed);
+        }
+    }
+
+    /// Sends an empty flight: only its success shows that the journal takes flights again, and
+    /// nobody has to send an event for that.
+    fn send_probe(&mut self, armed: Armed) {
+        let (before, now) = (*armed.fence(), self.clock.monotonic());
+        let epoch = self.epochs.current(now, self.clock.wall());
+        let nothing = Tallied::default();
+        self.send(Sealed::new(self.shard, before, epoch, nothing, now, &self.counters), armed);
+    }
+
+    /// The 1st, 2nd, 4th, 8th… failure in a row is worth a line.
+    fn warn(&mut self, seq: Seq, reason: &str, what: &str) {
+        self.failures += 1;
+        if self.failures.is_power_of_two() {
+            tracing::warn!(seq = seq.0, %reason, failures = self.failures, "{what}");
         }
     }
 
@@ -359,17 +392,15 @@ impl<W: Waiter> Sealer<W> {
     fn up(&mut self) {
         self.counters.journal_up.set(1);
         self.down_since = None;
-    }
-
-    fn ready_again(&mut self, armed: Armed) {
-        self.up();
-        self.state = State::Ready(armed);
+        self.failures = 0;
     }
 
     fn halt(&mut self, expected: &Fence, found: Fence) {
         self.state = State::Stopped;
         self.down();
-        self.stop = Some(if expected.same_writer(&found) {
+        // terms only grow: a lower one is not a successor's but a journal from before ours
+        let went_back = expected.same_writer(&found) || found.term < expected.term;
+        self.stop = Some(if went_back {
             Stop::JournalRegressed { expected: expected.seq, found: found.seq }
         } else {
             Stop::Fenced(format!("journal holds term {}, ours is {}", found.term, expected.term))
@@ -414,7 +445,7 @@ impl<W: Waiter> Sealer<W> {
         };
         match (flight, armed) {
             (Some(flight), Some(armed)) => self.send_again(flight, armed),
-            (None, Some(armed)) => self.ready_again(armed),
+            (None, Some(armed)) => self.send_probe(armed),
             (flight, None) => {
                 self.state = State::Rearming { flight, fence };
                 let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));

@@ -107,12 +107,13 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         }
         let stop = sealer.borrow_mut().take_stop();
         if let Some(stop) = stop {
-            // apply may hold what the journal has lost: let it finish
-            let closed = sealer.borrow_mut().close_epoch(true);
-            if let Some((epoch, seq)) = closed {
-                feed.close(epoch, seq);
+            if stop.wants_drain() {
+                let closed = sealer.borrow_mut().close_epoch(true);
+                if let Some((epoch, seq)) = closed {
+                    feed.close(epoch, seq);
+                }
+                feed.end();
             }
-            feed.end();
             return Some(stop);
         }
         let due = sealer.borrow().due().map_or(PARK_MAX, |due| due.saturating_sub(now));

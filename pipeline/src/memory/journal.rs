@@ -55,7 +55,7 @@ impl Journal for MemoryJournal {
         let before = contents.fence;
         let term = Term(before.term.max(at_least.term).0 + 1);
         contents.fence = Fence { term, nonce, epoch: before.epoch.max(at_least.epoch), ..before };
-        if before.seq < at_least.seq {
+        if at_least.leaves_behind(&before) {
             contents.fence.seq = at_least.seq;
             contents.base = at_least.seq.next().0;
             contents.jobs.clear();

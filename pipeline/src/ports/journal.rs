@@ -126,10 +126,12 @@ impl JournalFault {
 
 /// The writing end of one shard's journal.
 pub trait Journal: Send + 'static {
-    /// Takes the shard: sets `nonce` and a term one above the journal's and `at_least`'s, and arms
-    /// the connection. `at_least` is the furthest point the tables know of: if the journal's seq
-    /// is behind it (restored from an older copy), its list is emptied, because all in it is
-    /// applied, and seq and epoch go on from there, so that no number is used twice.
+    /// Takes the shard: sets `nonce`, a term one above the journal's and `at_least`'s, and the later
+    /// of both epochs, and arms the connection.
+    ///
+    /// If the journal's seq is behind `at_least` (restored from an older copy) and all that it
+    /// holds is applied in every part, its list is emptied and seq goes on from there. If some
+    /// part may still need a job, list and seq stay as they are: what is applied is told by epoch.
     ///
     /// Blocks. An error leaves the shard as it was or taken; taking it again is always right.
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault>;
@@ -156,6 +158,15 @@ pub struct Progress {
     pub seq: Seq,
     /// Last epoch.
     pub epoch: Epoch,
+    /// The last epoch that every part has.
+    pub applied: Epoch,
+}
+
+impl Progress {
+    /// Whether a journal whose fence is `before` is behind, and holds nothing that a part needs.
+    pub fn leaves_behind(&self, before: &Fence) -> bool {
+        before.seq < self.seq && before.epoch <= self.applied
+    }
 }
 
 /// A shard that was taken.
