@@ -4,7 +4,14 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use errsift_ops::{
     body::Fault,
@@ -24,7 +31,7 @@ use errsift_pipeline::{
     stop::Stop,
 };
 use proptest::prelude::*;
-use support::{Away, Late, Run, body, fingerprint, settings};
+use support::{Away, Breaking, Late, Run, body, fingerprint, settings};
 
 fn stores(journal: &MemoryJournal, errors: &MemoryErrors) -> Stores {
     Stores {
@@ -284,6 +291,33 @@ fn a_journal_from_before_the_writers_term_is_no_successor() {
     assert!(matches!(stop, Stop::JournalRegressed { .. }), "{stop}");
     run.end();
     assert!(errors.counts().contains_key(&fingerprint("acknowledged")));
+}
+
+#[test]
+fn what_came_before_an_outage_is_counted_without_an_event_after_it() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let broken = Arc::new(AtomicBool::new(false));
+    let stores = Stores {
+        journal: Box::new(Breaking { journal: journal.clone(), broken: Arc::clone(&broken) }),
+        ..stores(&journal, &errors)
+    };
+    // the epoch outlasts the outage, which takes the 5 s that an event waits
+    let long = Settings { flush_interval: Duration::from_secs(8), ..settings(1) };
+    let mut run = Run::start_with_step(&long, stores, 1, 10);
+    run.offer(&body("before", 0));
+    while run.pipeline.counters.acked.get() < 1 {
+        std::thread::yield_now();
+    }
+    broken.store(true, Ordering::Relaxed);
+    run.offer(&body("during", 0));
+    assert_eq!(run.outcomes()[&1], Outcome::NotStored);
+    broken.store(false, Ordering::Relaxed);
+    while !errors.counts().contains_key(&fingerprint("before")) {
+        std::thread::yield_now();
+    }
+    assert_eq!(run.pipeline.counters.journal_up.get(), 1);
+    run.end();
+    assert_eq!(errors.counts().len(), 1);
 }
 
 #[test]

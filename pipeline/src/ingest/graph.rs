@@ -103,8 +103,11 @@ impl<'scope, W: Waiter> Journaled<'scope, W> for StreamVec<'scope, u64, Tallied<
             move |_frontiers| {
                 let mut output = output.activate();
                 let mut sealer = sealer.borrow_mut();
-                if let (Some(executed), Some(time)) = (sealer.turn(), &out) {
-                    output.session(time).give(executed);
+                match (sealer.turn(), &out) {
+                    (Some(executed), Some(time)) => output.session(time).give(executed),
+                    // a probe: no event brought a time with it
+                    (Some(executed), None) => sealer.leave(executed),
+                    (None, _) => {}
                 }
                 input.for_each_stamp(|time, flights| {
                     for tallied in flights.flat_map(|flights| flights.drain(..)) {

@@ -77,6 +77,7 @@ pub(crate) struct Sealer<W> {
     down_since: Option<Duration>,
     /// Failures in a row.
     failures: u32,
+    left: Option<Executed>,
     stop: Option<Stop>,
 }
 
@@ -113,6 +114,7 @@ impl<W: Waiter> Sealer<W> {
             sent_at: Duration::ZERO,
             down_since: None,
             failures: 0,
+            left: None,
             stop: None,
         }
     }
@@ -140,6 +142,16 @@ impl<W: Waiter> Sealer<W> {
     /// Whether the journal has reported something that [`Sealer::turn`] has not seen.
     pub(crate) fn has_reports(&self) -> bool {
         !self.reports.1.is_empty()
+    }
+
+    /// Keeps a probe that was executed for [`Sealer::take_left`].
+    pub(crate) fn leave(&mut self, executed: Executed) {
+        self.left = Some(executed);
+    }
+
+    /// The executed probe that nobody has handed over yet.
+    pub(crate) fn take_left(&mut self) -> Option<Executed> {
+        self.left.take()
     }
 
     /// Why this process must stop, if it must.

@@ -97,6 +97,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
             time.downgrade(&next);
             forming = Forming::default();
         }
+        hand_over_left(&mut sealer.borrow_mut(), &feed);
         let settled = ended && forming.events == 0 && !executed.less_than(time.time());
         if let Some((epoch, seq)) = sealer.borrow_mut().close_epoch(settled) {
             feed.close(epoch, seq);
@@ -129,6 +130,13 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
             worker.step_or_park(Some(due.clamp(PARK_MIN, PARK_MAX)));
             wake.disarm();
         }
+    }
+}
+
+/// A probe was executed outside of any time of the dataflow; apply counts on every number.
+fn hand_over_left<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
+    if let Some(executed) = sealer.take_left() {
+        feed.hand_over(executed);
     }
 }
 

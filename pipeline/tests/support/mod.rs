@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -22,7 +22,8 @@ use errsift_pipeline::{
             Guards, Range,
         },
         journal::{
-            Acquired, Armed, Commit, CommitDone, FenceDone, Journal, JournalFault, Progress,
+            Acquired, Armed, Commit, CommitDone, CommitFault, FenceDone, Journal, JournalFault,
+            Progress,
         },
     },
     settings::Settings,
@@ -32,17 +33,20 @@ use errsift_pipeline::{
 /// When the ticking clock starts.
 pub const START_MS: i64 = 1_700_000_000_000;
 
-/// Moves one millisecond on each time it is read, so that pauses and epochs end without waiting.
-#[derive(Debug, Default)]
-pub struct Ticking(AtomicI64);
+/// Moves some milliseconds on each time it is read, so that pauses and epochs end without waiting.
+#[derive(Debug)]
+pub struct Ticking {
+    now_ms: AtomicI64,
+    step_ms: i64,
+}
 
 impl Clock for Ticking {
     fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(START_MS + self.0.load(Ordering::Relaxed))
+        Timestamp::from_millis(START_MS + self.now_ms.load(Ordering::Relaxed))
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed).unsigned_abs())
+        Duration::from_millis(self.now_ms.fetch_add(self.step_ms, Ordering::Relaxed).unsigned_abs())
     }
 }
 
@@ -83,6 +87,35 @@ impl Journal for Late {
 
     fn commit(&mut self, commit: Commit, done: CommitDone) {
         self.commits.send((commit, done)).unwrap();
+    }
+
+    fn confirm(&mut self, armed: Armed, done: CommitDone) {
+        self.journal.confirm(armed, done);
+    }
+
+    fn rearm(&mut self, done: FenceDone) {
+        self.journal.rearm(done);
+    }
+}
+
+/// A journal that refuses every commit while it is broken.
+pub struct Breaking {
+    pub journal: MemoryJournal,
+    pub broken: Arc<AtomicBool>,
+}
+
+impl Journal for Breaking {
+    fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
+        self.journal.acquire(nonce, at_least)
+    }
+
+    fn commit(&mut self, commit: Commit, done: CommitDone) {
+        if self.broken.load(Ordering::Relaxed) {
+            let reason = "broken".to_owned();
+            done(Err(CommitFault::Refused { reason, armed: Some(commit.armed) }));
+        } else {
+            self.journal.commit(commit, done);
+        }
     }
 
     fn confirm(&mut self, armed: Armed, done: CommitDone) {
@@ -162,7 +195,12 @@ pub fn settings(workers: usize) -> Settings {
 impl Run {
     /// Starts a pipeline that takes the shard as writer `nonce`.
     pub fn start(settings: &Settings, stores: Stores, nonce: u64) -> Self {
-        let clock = Arc::new(Ticking::default());
+        Self::start_with_step(settings, stores, nonce, 1)
+    }
+
+    /// The same with a clock that moves by `step_ms`.
+    pub fn start_with_step(settings: &Settings, stores: Stores, nonce: u64, step_ms: i64) -> Self {
+        let clock = Arc::new(Ticking { now_ms: AtomicI64::new(0), step_ms });
         let pipeline = start(settings, stores, clock, Nonce(nonce)).unwrap();
         Self { pipeline, heard: channel(), offered: 0 }
     }
