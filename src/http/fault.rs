@@ -18,6 +18,9 @@ pub enum Fault {
     /// The body is said to be compressed.
     #[error("Content-Encoding: only identity is understood")]
     ContentEncoding,
+    /// The body is said to be transferred in another way than in chunks.
+    #[error("Transfer-Encoding: only chunked is understood, once")]
+    TransferEncoding,
     /// Neither a length nor chunks were announced.
     #[error("Content-Length: required, unless Transfer-Encoding is chunked")]
     NoLength,
@@ -65,9 +68,10 @@ impl Fault {
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::BodyBroken | Self::NotAnEvent(_) | Self::NotAFingerprint(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::TransferEncoding
+            | Self::BodyBroken
+            | Self::NotAnEvent(_)
+            | Self::NotAFingerprint(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchPath | Self::NoSuchError => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,

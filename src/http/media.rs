@@ -18,7 +18,14 @@ pub fn check(headers: &HeaderMap) -> Result<(), Fault> {
     if !headers.get_all(CONTENT_ENCODING).iter().all(|value| is_identity(value.as_bytes())) {
         return Err(Fault::ContentEncoding);
     }
-    // hyper refuses other transfer encodings than chunked
+    // hyper reads any list that ends in chunked as chunks alone; a proxy in front may not
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = encodings.next().is_none_or(|value| {
+        value.as_bytes().eq_ignore_ascii_case(b"chunked") && encodings.next().is_none()
+    });
+    if !chunked {
+        return Err(Fault::TransferEncoding);
+    }
     if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
         Ok(())
     } else {
@@ -53,6 +60,25 @@ fn is_utf8_if_charset(parameter: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chunks_are_announced_once_and_alone() {
+        let check = |encodings: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for encoding in encodings {
+                headers
+                    .append(TRANSFER_ENCODING, hyper::header::HeaderValue::from_static(encoding));
+            }
+            check(&headers)
+        };
+        assert_eq!(check(&["Chunked"]), Ok(()));
+        for wrong in
+            [&["gzip, chunked"][..], &["chunked, chunked"], &["chunked", "chunked"], &["identity"]]
+        {
+            assert_eq!(check(wrong), Err(Fault::TransferEncoding), "{wrong:?}");
+        }
+        assert_eq!(check(&[]), Err(Fault::NoLength));
+    }
 
     #[test]
     fn json_goes_by_several_names() {
