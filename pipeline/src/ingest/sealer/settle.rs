@@ -1,0 +1,247 @@
+//! What a flight's ending means: executed, refused, unknown, moved; and what is tried again when.
+
+use std::sync::Arc;
+
+use errsift_ops::{id::Seq, tally::Tallied};
+
+use super::{RETRY_PAUSE, Report, Sealer, State};
+use crate::{
+    ack::{Outcome, Waiter},
+    feed::Executed,
+    ingest::flight::Sealed,
+    ports::journal::{Armed, CommitFault, CommitResult, Fence, JournalFault},
+    stop::Stop,
+};
+
+impl<W: Waiter> Sealer<W> {
+    pub(super) fn committed(&mut self, result: CommitResult) -> Option<Executed> {
+        let state = std::mem::replace(&mut self.state, State::Stopped);
+        let State::Out(mut flight) = state else {
+            // the flight was settled another way; an answer this late says nothing new
+            self.state = state;
+            return None;
+        };
+        let now = self.clock.monotonic();
+        match result {
+            Ok(armed) => return Some(self.executed(flight, armed)),
+            Err(CommitFault::Refused { reason, armed }) => {
+                self.counters.refused.add(1);
+                self.warn(flight.seq(), &reason, "journal refused flight");
+                self.down();
+                let (fence, until) = (flight.before, now + RETRY_PAUSE);
+                let wanted = flight.ever_unknown || !flight.waiters.none_left();
+                self.state =
+                    State::Waiting { flight: wanted.then_some(flight), fence, armed, until };
+            }
+            Err(CommitFault::Unknown { reason }) => {
+                self.counters.unknown.add(1);
+                // one lost answer is settled at once; a journal that keeps losing them is not rushed
+                let until = if self.failures == 0 { now } else { now + RETRY_PAUSE };
+                self.warn(flight.seq(), &reason, "journal's answer lost");
+                self.down();
+                flight.ever_unknown = true;
+                let fence = flight.before;
+                self.state = State::Waiting { flight: Some(flight), fence, armed: None, until };
+            }
+            Err(CommitFault::NotDurable { reason, armed }) => {
+                tracing::warn!(seq = flight.seq().0, %reason, "flight executed, not yet durable");
+                flight.ever_unknown = true;
+                self.confirm(flight, armed);
+            }
+            Err(CommitFault::Broken { reason }) => {
+                flight.waiters.answer(&Outcome::MaybeStored);
+                self.down();
+                self.stop = Some(Stop::Broken(reason));
+            }
+            Err(CommitFault::Moved { found }) if flight.may_be(&found) => {
+                // another copy got through: whether it is durable is for the rearming to say
+                flight.ever_unknown = true;
+                let fence = flight.before;
+                self.state =
+                    State::Waiting { flight: Some(flight), fence, armed: None, until: now };
+            }
+            Err(CommitFault::Moved { found }) => return self.settle_flight(flight, found),
+        }
+        None
+    }
+
+    fn confirm(&mut self, flight: Sealed<W>, armed: Armed) {
+        let waiters = Arc::clone(&flight.waiters);
+        let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        self.state = State::Out(flight);
+        self.journal.confirm(
+            armed,
+            Box::new(move |result| {
+                if result.is_ok() {
+                    waiters.answer(&Outcome::Stored);
+                }
+                let _ = reports.send(Report::Commit(result));
+                wake.wake();
+            }),
+        );
+    }
+
+    fn executed(&mut self, flight: Sealed<W>, armed: Armed) -> Executed {
+        let took = self.clock.monotonic().saturating_sub(self.sent_at);
+        self.counters.flight_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.counters.flights.add(1);
+        self.counters.flight_entries.add(flight.flight.entries.len() as u64);
+        self.counters.flight_bytes.add(flight.job.len() as u64);
+        self.counters.journaled.set(flight.after.events);
+        self.up();
+        self.epochs.executed(flight.seq());
+        self.state = State::Ready(armed);
+        Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
+    }
+
+    pub(super) fn rearmed(&mut self, read: Result<Fence, JournalFault>) -> Option<Executed> {
+        let state = std::mem::replace(&mut self.state, State::Stopped);
+        let State::Rearming { flight, fence } = state else {
+            self.state = state;
+            return None;
+        };
+        match (read, flight) {
+            (Ok(found), Some(flight)) => self.settle_flight(flight, found),
+            (Ok(found), None) => {
+                match Armed::verify(&fence, found) {
+                    Ok(armed) => self.send_probe(armed),
+                    Err(_) => self.halt(&fence, found),
+                }
+                None
+            }
+            (Err(fault), flight) => {
+                self.down();
+                self.warn(fence.seq, &fault.reason, "journal away");
+                let until = self.clock.monotonic() + RETRY_PAUSE;
+                self.state = State::Waiting { flight, fence, armed: None, until };
+                None
+            }
+        }
+    }
+
+    /// Compares the fence as it was `found` with what was sent.
+    fn settle_flight(&mut self, flight: Sealed<W>, found: Fence) -> Option<Executed> {
+        if let Ok(armed) = Armed::verify(&flight.after, found) {
+            flight.waiters.answer(&Outcome::Stored);
+            return Some(self.executed(flight, armed));
+        }
+        if let Some(original) = flight.replaced
+            && let Ok(armed) = Armed::verify(&original, found)
+        {
+            // the bytes first sent came through after all: apply finds them in the journal
+            let mut executed = self.executed(flight, armed);
+            executed.flight = None;
+            self.counters.journaled.set(found.events);
+            return Some(executed);
+        }
+        if let Ok(armed) = Armed::verify(&flight.before, found) {
+            self.send_again(flight, armed);
+        } else {
+            flight.waiters.answer(&Outcome::MaybeStored);
+            self.halt(&flight.before, found);
+        }
+        None
+    }
+
+    /// Sends a flight that was not executed so far: the same bytes while anybody waits for them,
+    /// nothing if its number is free, and an empty flight of the same number if it may not be.
+    fn send_again(&mut self, flight: Sealed<W>, armed: Armed) {
+        if !flight.waiters.none_left() {
+            self.send(flight, armed);
+        } else if flight.ever_unknown {
+            self.send(flight.emptied(self.shard), armed);
+        } else {
+            self.send_probe(armed);
+        }
+    }
+
+    /// Sends an empty flight: only its success shows that the journal takes flights again, and
+    /// nobody has to send an event for that.
+    fn send_probe(&mut self, armed: Armed) {
+        let (before, now) = (*armed.fence(), self.clock.monotonic());
+        let epoch = self.epochs.current(now, self.clock.wall());
+        let nothing = Tallied::default();
+        self.send(Sealed::new(self.shard, before, epoch, nothing, now, &self.counters), armed);
+    }
+
+    /// The 1st, 2nd, 4th, 8th… failure in a row is worth a line.
+    fn warn(&mut self, seq: Seq, reason: &str, what: &str) {
+        self.failures += 1;
+        if self.failures.is_power_of_two() {
+            tracing::warn!(seq = seq.0, %reason, failures = self.failures, "{what}");
+        }
+    }
+
+    fn down(&mut self) {
+        self.counters.journal_up.set(0);
+        self.down_since.get_or_insert(self.clock.monotonic());
+    }
+
+    fn up(&mut self) {
+        self.counters.journal_up.set(1);
+        self.down_since = None;
+        self.failures = 0;
+    }
+
+    fn halt(&mut self, expected: &Fence, found: Fence) {
+        self.state = State::Stopped;
+        self.down();
+        // terms only grow: a lower one is not a successor's but a journal from before ours
+        let went_back = expected.same_writer(&found) || found.term < expected.term;
+        self.stop = Some(if went_back {
+            Stop::JournalRegressed { expected: expected.seq, found: found.seq }
+        } else {
+            Stop::Fenced(format!("journal holds term {}, ours is {}", found.term, expected.term))
+        });
+    }
+
+    /// Tells those whose time is up; drops a flight that nobody waits for and that was certainly
+    /// not executed.
+    pub(super) fn expire(&mut self) {
+        let now = self.clock.monotonic();
+        match &mut self.state {
+            State::Out(flight) | State::Rearming { flight: Some(flight), .. } => {
+                if now >= flight.deadline {
+                    flight.waiters.answer(&Outcome::MaybeStored);
+                }
+            }
+            State::Waiting { flight, .. } => {
+                let Some(waiting) = flight.as_ref().filter(|flight| now >= flight.deadline) else {
+                    return;
+                };
+                if waiting.ever_unknown {
+                    waiting.waiters.answer(&Outcome::MaybeStored);
+                } else {
+                    waiting.waiters.answer(&Outcome::NotStored);
+                    *flight = None;
+                }
+            }
+            State::Ready(_) | State::Rearming { flight: None, .. } | State::Stopped => {}
+        }
+    }
+
+    /// Tries again what waited long enough.
+    pub(super) fn resume(&mut self) {
+        let now = self.clock.monotonic();
+        if !matches!(&self.state, State::Waiting { until, .. } if now >= *until) {
+            return;
+        }
+        let State::Waiting { flight, fence, armed, .. } =
+            std::mem::replace(&mut self.state, State::Stopped)
+        else {
+            return;
+        };
+        match (flight, armed) {
+            (Some(flight), Some(armed)) => self.send_again(flight, armed),
+            (None, Some(armed)) => self.send_probe(armed),
+            (flight, None) => {
+                self.state = State::Rearming { flight, fence };
+                let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+                self.journal.rearm(Box::new(move |read| {
+                    let _ = reports.send(Report::Fence(read));
+                    wake.wake();
+                }));
+            }
+        }
+    }
+}
