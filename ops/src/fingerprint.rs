@@ -40,11 +40,6 @@ impl Fingerprint {
     pub fn part(&self) -> Part {
         Part::of_first_byte(self.0[0])
     }
-
-    /// A fingerprint of the first sixteen bytes as a number: enough to spread by.
-    pub fn spread(&self) -> u64 {
-        self.0[8..16].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
-    }
 }
 
 /// Names each event by its fingerprint.

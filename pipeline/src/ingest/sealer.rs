@@ -28,7 +28,7 @@ use crate::{
     ingest::flight::{Sealed, Waiters},
     ports::{
         clock::Clock,
-        journal::{Armed, Commit, CommitResult, Fence, Journal, JournalFault},
+        journal::{Armed, Commit, CommitDone, CommitResult, Fence, Journal, JournalFault},
     },
     stop::Stop,
     wake::Wake,
@@ -219,21 +219,24 @@ impl<W: Waiter> Sealer<W> {
 
     fn send(&mut self, flight: Sealed<W>, armed: Armed) {
         let commit = Commit { armed, fence: flight.after, job: flight.job.clone() };
-        let waiters = Arc::clone(&flight.waiters);
-        let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        let done = self.completion(&flight);
         self.state = State::Out(flight);
         self.sent_at = self.clock.monotonic();
-        self.journal.commit(
-            commit,
-            Box::new(move |result| {
-                // first of all, on the journal's own thread: this is what everybody waits for
-                if result.is_ok() {
-                    waiters.answer(&Outcome::Stored);
-                }
-                // the worker may be gone when the process ends
-                let _ = reports.send(Report::Commit(result));
-                wake.wake();
-            }),
-        );
+        self.journal.commit(commit, done);
+    }
+
+    /// What the journal's thread does when it hears how a flight ended.
+    fn completion(&self, flight: &Sealed<W>) -> CommitDone {
+        let waiters = Arc::clone(&flight.waiters);
+        let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        Box::new(move |result| {
+            // first of all, on the journal's own thread: this is what everybody waits for
+            if result.is_ok() {
+                waiters.answer(&Outcome::Stored);
+            }
+            // the worker may be gone when the process ends
+            let _ = reports.send(Report::Commit(result));
+            wake.wake();
+        })
     }
 }

@@ -66,19 +66,9 @@ impl<W: Waiter> Sealer<W> {
     }
 
     fn confirm(&mut self, flight: Sealed<W>, armed: Armed) {
-        let waiters = Arc::clone(&flight.waiters);
-        let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        let done = self.completion(&flight);
         self.state = State::Out(flight);
-        self.journal.confirm(
-            armed,
-            Box::new(move |result| {
-                if result.is_ok() {
-                    waiters.answer(&Outcome::Stored);
-                }
-                let _ = reports.send(Report::Commit(result));
-                wake.wake();
-            }),
-        );
+        self.journal.confirm(armed, done);
     }
 
     fn executed(&mut self, flight: Sealed<W>, armed: Armed) -> Executed {
