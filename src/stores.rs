@@ -20,7 +20,7 @@ use crate::{
     mysql::MysqlErrors,
     redis::RedisStore,
     schema::SchemaFault,
-    settings::Serve,
+    settings::StoreSettings,
 };
 
 /// Settings that cannot be used, all of them, each line naming one.
@@ -52,7 +52,7 @@ pub enum Backend {
 
 impl Backend {
     /// Chooses by the settings; connects nothing and makes no file yet.
-    pub fn new(settings: &Serve, handle: &Handle) -> Result<Self, WrongSettings> {
+    pub fn new(settings: &StoreSettings, handle: &Handle) -> Result<Self, WrongSettings> {
         let shard = Shard(settings.shard);
         let (redis, mysql) = match (&settings.redis_url, &settings.mysql_url) {
             (Some(redis), Some(mysql)) => (redis, mysql),
@@ -81,7 +81,7 @@ impl Backend {
         }
     }
 
-    fn embedded(settings: &Serve, shard: Shard) -> Result<Self, WrongSettings> {
+    fn embedded(settings: &StoreSettings, shard: Shard) -> Result<Self, WrongSettings> {
         if settings.durability == Durability::Replicated {
             let wrong = "--durability: replicated needs --redis-url; the embedded store has fsync";
             return Err(WrongSettings(vec![wrong.to_owned()]));

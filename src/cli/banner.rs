@@ -10,7 +10,7 @@ use crate::{durability::Durability, settings::Serve, stores::Backend};
 pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: SocketAddr) -> String {
     let (journal, errors) = backend.describe();
     let embedded = matches!(backend, Backend::Embedded { .. });
-    let promise = match settings.durability {
+    let promise = match settings.stores.durability {
         _ if embedded => "fsync: an answer 200 means the event is on disk",
         Durability::Fsync => "fsync: an answer 200 means the event is on Redis's disk",
         Durability::Replicated => {
@@ -20,7 +20,7 @@ pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: Socket
         Durability::Memory => "memory: a restart of Redis can lose answers 200",
     };
     let weaker =
-        if settings.allow_weaker { " (weaker settings of the stores allowed)" } else { "" };
+        if settings.stores.allow_weaker { " (weaker settings of the stores allowed)" } else { "" };
     format!(
         "errsift {version} listens on http://{listen}\n\
          \x20 journal  {journal}, shard {shard}, term {term}\n\

@@ -16,7 +16,7 @@ pub fn run(settings: &Serve) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let backend = match Backend::new(settings, runtime.handle()) {
+    let backend = match Backend::new(&settings.stores, runtime.handle()) {
         Ok(backend) => backend,
         Err(wrong) => {
             eprintln!("{wrong}");

@@ -72,7 +72,7 @@ pub fn run(settings: &Serve) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let backend = match Backend::new(settings, runtime.handle()) {
+    let backend = match Backend::new(&settings.stores, runtime.handle()) {
         Ok(backend) => Arc::new(backend),
         Err(wrong) => return fail(exit::CONFIG, &wrong.to_string()),
     };
@@ -100,8 +100,8 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
         let what = what.to_owned();
         move |fault: std::io::Error| (exit::OS, format!("{what}: {fault}"))
     };
-    let listener = TcpListener::bind(settings.listen)
-        .map_err(os(&format!("--listen: {}", settings.listen)))?;
+    let listener = TcpListener::bind(settings.http.listen)
+        .map_err(os(&format!("--listen: {}", settings.http.listen)))?;
     listener.set_nonblocking(true).map_err(os("--listen"))?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(os("--listen"))?;
     let address = listener.local_addr().map_err(os("--listen"))?;
@@ -115,7 +115,7 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let pipeline_settings = Settings {
-        shard: Shard(settings.shard),
+        shard: Shard(settings.stores.shard),
         flush_interval: settings.flush_interval,
         workers: settings.workers,
         ..Settings::default()
