@@ -1,60 +1,81 @@
 //! The command line as it is typed.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::settings::Serve;
+use super::{config::ConfigArgs, man::ManArgs};
+use crate::settings::{
+    CheckSettings, Serve,
+    resolve::{all, documented},
+};
 
 /// Takes in error events over HTTP, answers when they are durable, folds repeats, and keeps exact
 /// counts per error and 30-second window in MySQL or a file.
+///
+/// Without a command it serves. Settings come from flags, else from the variables named with them,
+/// else from errsift.toml; `errsift config` shows which hold.
 #[derive(Debug, Parser)]
-#[command(name = "errsift", version)]
+#[command(name = "errsift", version, args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// What to do; `serve` if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The settings of every command, before or behind its name.
+    /// The settings of `serve`, when it is not said.
     #[command(flatten)]
     pub serve: Serve,
-
-    /// What to log: a level, or levels by module as in `info,errsift_pipeline=debug`
-    #[arg(long, env = "ERRSIFT_LOG", default_value = "info", global = true, value_name = "FILTER")]
-    pub log: String,
 }
 
-/// A command.
+/// A command. Those with settings get `--log` and `--config` as well, and `config` gets the
+/// settings of all.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Take in events until told to stop (the default)
-    Serve,
+    Serve(Box<Serve>),
     /// Look at the settings of the stores that durability depends on
-    Check,
+    Check(CheckSettings),
+    /// Show the settings in force, each with where it came from
+    Config(ConfigArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man pages
+    Man(ManArgs),
+}
+
+/// The whole command line, as users see it.
+pub fn command() -> clap::Command {
+    let command = documented(Args::command());
+    let settings: Vec<_> = all(&command).iter().map(|setting| setting.arg().clone()).collect();
+    command.mut_subcommand("config", |config| config.args(settings))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
-    fn serve_is_the_default_command_and_settings_stand_anywhere() {
-        let parse = |words: &[&str]| Args::try_parse_from([&["errsift"], words].concat());
-        let bare = parse(&["--workers", "3"]).unwrap();
-        assert!(bare.command.is_none());
-        assert_eq!(bare.serve.workers.get(), 3);
-        for words in [["serve", "--flush-interval", "1s"], ["--flush-interval", "1s", "serve"]] {
-            let named = parse(&words).unwrap();
-            assert!(matches!(named.command, Some(Command::Serve)));
-            assert_eq!(named.serve.flush_interval, Duration::from_secs(1));
+    fn every_setting_has_its_names_and_marks() {
+        for setting in all(&command()) {
+            let variable = setting.variable().to_owned();
+            let flag = format!("--{}", setting.key());
+            let plural = setting.is_list().then(|| format!("{}s", setting.flag()));
+            assert!(setting.flag() == flag || plural == Some(flag), "{variable}");
+            assert!(variable.starts_with("ERRSIFT_"), "{variable}");
+            assert!(!variable.ends_with("_FILE"), "{variable} would be read as a file's name");
+            assert!(setting.arg().get_help().is_some(), "{variable} has no help");
+            assert!(!setting.arg().is_global_set(), "{variable} would stand in every command");
+            let secret = ["PASSWORD", "SECRET", "TOKEN", "KEY", "KEYS"];
+            let named = variable.split('_').any(|word| secret.contains(&word));
+            let path = setting.arg().get_value_names().is_some_and(|names| names[0] == "FILE");
+            assert!(!named || path || setting.is_secret(), "{variable}: mark it hide_env_values");
         }
-        assert!(parse(&["--workers", "0"]).is_err());
     }
 }

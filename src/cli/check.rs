@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use super::{exit, serve::runtime};
 use crate::{
     check::{Check, Verdict},
-    settings::Serve,
+    settings::CheckSettings,
     stores::Backend,
 };
 
 /// Prints one line per setting; exits 0 if all are ok, 1 if one is not, 69 if a store does not
 /// answer, 78 if the settings of errsift itself are wrong.
-pub fn run(settings: &Serve) -> ExitCode {
+pub fn run(settings: &CheckSettings) -> ExitCode {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(code) => return code,

@@ -8,3 +8,5 @@ pub const UNAVAILABLE: u8 = 69;
 pub const WEAKER: u8 = 1;
 /// The system refused something, such as the address to listen on.
 pub const OS: u8 = 71;
+/// The command line cannot be read.
+pub const USAGE: u8 = 2;

@@ -3,24 +3,50 @@
 mod args;
 mod banner;
 mod check;
+mod completions;
+mod config;
 mod exit;
+mod man;
+mod refuse;
 mod serve;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 pub use self::args::{Args, Command};
+use crate::settings::resolve::{Found, Outside, resolve};
 
-/// Parses the process's arguments and environment and runs what they ask for.
+/// Reads the process's arguments, environment and file of settings, and runs what they ask for.
 pub fn run() -> ExitCode {
-    let args = Args::parse();
-    crate::logging::start(&args.log);
-    abort_on_panic();
-    match args.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&args.serve),
-        Command::Check => check::run(&args.serve),
+    let command = args::command();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let settings = match resolve(&command, &words, &Outside::process()) {
+        Ok(settings) => settings,
+        Err(refused) => return refuse::refused(&command, refused),
+    };
+    let args = match Args::from_arg_matches(&settings.matches) {
+        Ok(args) => args,
+        Err(error) => return refuse::typed(&error),
+    };
+    crate::logging::start(log(&settings.found));
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
     }
+    abort_on_panic();
+    match args.command.unwrap_or_else(|| Command::Serve(Box::new(args.serve))) {
+        Command::Serve(serve) => serve::run(&serve),
+        Command::Check(check) => check::run(&check),
+        Command::Config(args) => config::run(&args, &settings.found),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man(args) => man::run(&args),
+    }
+}
+
+/// What to log; commands without settings log nothing that matters.
+fn log(found: &[Found]) -> &str {
+    let log = found.iter().find(|found| found.setting.key() == "log");
+    log.and_then(|log| log.values.first()?.to_str()).unwrap_or("info")
 }
 
 /// A thread that panicked leaves a broken promise behind, and the others would not hear of it: the

@@ -1,34 +1,48 @@
-//! Settings, as flags and environment give them. A flag beats its `ERRSIFT_…` variable.
+//! Settings. The `clap` structs are the only definition of each: its flag, its `ERRSIFT_…`
+//! variable, its name in `errsift.toml`, its default, and the parser that states what is accepted.
+//! [`resolve`] finds their values, and [`document`] writes about them.
 
+pub mod document;
 mod http;
+mod process;
+pub mod resolve;
 mod stores;
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 
-pub use self::{http::HttpSettings, stores::StoreSettings};
+pub use self::{http::HttpSettings, process::ProcessSettings, stores::StoreSettings};
 
 /// How to serve.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Pipeline")]
 pub struct Serve {
-    /// Where and how to listen.
-    #[command(flatten)]
-    pub http: HttpSettings,
-
-    /// Which stores to use.
-    #[command(flatten)]
-    pub stores: StoreSettings,
-
     /// How often counts reach the tables: 100ms to 1h, as in 30s, 500ms or 5m
-    #[arg(long, global = true, env = "ERRSIFT_FLUSH_INTERVAL", default_value = "30s", value_parser = interval,
+    #[arg(long, env = "ERRSIFT_FLUSH_INTERVAL", default_value = "30s", value_parser = interval,
           value_name = "TIME")]
     pub flush_interval: Duration,
 
     /// Threads that apply counts: 1 to 64
-    #[arg(long, global = true, env = "ERRSIFT_WORKERS", default_value = "1", value_parser = workers,
+    #[arg(long, env = "ERRSIFT_WORKERS", default_value = "1", value_parser = workers,
           value_name = "N")]
     pub workers: NonZeroUsize,
+
+    /// Where and how to listen.
+    #[command(flatten, next_help_heading = "Front end")]
+    pub http: HttpSettings,
+
+    /// Which stores to use.
+    #[command(flatten, next_help_heading = "Stores")]
+    pub stores: StoreSettings,
+}
+
+/// How to look at the stores.
+#[derive(Clone, Debug, Args)]
+pub struct CheckSettings {
+    /// Which stores to use.
+    #[command(flatten, next_help_heading = "Stores")]
+    pub stores: StoreSettings,
 }
 
 const INTERVAL_RANGE: &str = "expected a time from 100ms to 1h, such as 30s, 500ms or 5m";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, value_parser};
+use clap::Args;
 
 use crate::durability::Durability;
 
@@ -15,40 +15,31 @@ const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:p
 #[derive(Clone, Debug, Args)]
 pub struct StoreSettings {
     /// The journal's server.
-    #[arg(long, global = true, env = "ERRSIFT_REDIS_URL", help = REDIS_URL_HELP, hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "ERRSIFT_REDIS_URL", help = REDIS_URL_HELP, hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
 
     /// The tables' server.
-    #[arg(long, global = true, env = "ERRSIFT_MYSQL_URL", help = MYSQL_URL_HELP, hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "ERRSIFT_MYSQL_URL", help = MYSQL_URL_HELP, hide_env_values = true, value_name = "URL")]
     pub mysql_url: Option<String>,
 
     /// File of the embedded store, used when no URL is given; its journal lies beside it
-    #[arg(
-        long,
-        global = true,
-        env = "ERRSIFT_DATA",
-        default_value = "errsift.db",
-        value_name = "FILE"
-    )]
+    #[arg(long, env = "ERRSIFT_DATA", default_value = "errsift.db", value_name = "FILE")]
     pub data: PathBuf,
 
     /// When an event counts as stored
-    #[arg(
-        long,
-        global = true,
-        env = "ERRSIFT_DURABILITY",
-        value_enum,
-        default_value_t,
-        value_name = "LEVEL"
-    )]
+    #[arg(long, env = "ERRSIFT_DURABILITY", value_enum, default_value_t, value_name = "LEVEL")]
     pub durability: Durability,
 
     /// Run although the stores' settings are weaker than --durability, or cannot be read
-    #[arg(long, global = true, env = "ERRSIFT_ALLOW_WEAKER")]
+    #[arg(long, env = "ERRSIFT_ALLOW_WEAKER")]
     pub allow_weaker: bool,
 
     /// Number of the journal to write, 0 to 65535; each process needs one of its own
-    #[arg(long, global = true, env = "ERRSIFT_SHARD", default_value = "0", value_parser = value_parser!(u16),
+    #[arg(long, env = "ERRSIFT_SHARD", default_value = "0", value_parser = shard,
           value_name = "N")]
     pub shard: u16,
+}
+
+fn shard(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "expected a number from 0 to 65535".to_owned())
 }

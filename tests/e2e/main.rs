@@ -5,6 +5,7 @@
 
 mod check;
 mod command;
+mod config;
 mod drain;
 mod failover;
 mod http;

@@ -1,0 +1,63 @@
+//! `errsift config`: which settings hold, and where they came from.
+
+use std::{fmt::Write as _, io::Write as _, process::ExitCode};
+
+use clap::Args;
+
+use super::args::command;
+use crate::settings::{
+    document::{example, literal, reference},
+    resolve::{Found, all},
+};
+
+/// What to show.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// Print an errsift.toml with every setting, commented out, instead
+    #[arg(long, exclusive = true)]
+    pub example: bool,
+
+    /// Print the reference of all settings, in Markdown, instead
+    #[arg(long, exclusive = true)]
+    pub reference: bool,
+}
+
+/// Prints one line per setting, `name = value` and where it came from, or what was asked for
+/// instead. Exits 0.
+pub fn run(args: &ConfigArgs, found: &[Found]) -> ExitCode {
+    let text = if args.example {
+        example(&all(&command()))
+    } else if args.reference {
+        reference(&command())
+    } else {
+        listing(found)
+    };
+    // whoever stopped reading has seen enough
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Columns that values are aligned in; a longer one pushes its origin aside.
+const ALIGNED_MAX: usize = 72;
+
+fn listing(found: &[Found]) -> String {
+    let keys: Vec<String> = found.iter().map(|found| found.setting.key()).collect();
+    let key_width = keys.iter().map(String::len).max().unwrap_or(0);
+    let mut rows = Vec::with_capacity(found.len());
+    for (found, key) in found.iter().zip(&keys) {
+        let values = found.shown();
+        let value = if values.is_empty() && !found.setting.is_list() {
+            "(not set)".to_owned()
+        } else {
+            literal(&found.setting, &values)
+        };
+        rows.push((format!("{key:key_width$} = {value}"), found.origin.to_string()));
+    }
+    let widths = rows.iter().map(|(left, _)| left.chars().count());
+    let width = widths.filter(|width| *width <= ALIGNED_MAX).max().unwrap_or(0);
+    let mut text = String::new();
+    for (left, origin) in rows {
+        let _ = writeln!(text, "{left:width$}   {origin}");
+    }
+    text
+}
