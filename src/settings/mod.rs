@@ -2,12 +2,13 @@
 
 mod http;
 mod stores;
+mod tls;
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 
-pub use self::{http::HttpSettings, stores::StoreSettings};
+pub use self::{http::HttpSettings, stores::StoreSettings, tls::TlsSettings};
 
 /// How to serve.
 #[derive(Clone, Debug, Args)]
