@@ -20,4 +20,5 @@ pub mod schema;
 pub mod settings;
 pub mod stores;
 pub mod tags;
+pub mod tls;
 mod totals;

@@ -52,9 +52,9 @@ impl<S: Migrate> Migrated<S> {
         self.migrate().map_err(|fault| match fault {
             SchemaFault::Store(fault) => fault,
             SchemaFault::Busy { .. } => ErrorsFault::Transient(fault.to_string()),
-            SchemaFault::Newer { .. } | SchemaFault::Setting { .. } => {
-                ErrorsFault::Denied(fault.to_string())
-            }
+            SchemaFault::Newer { .. }
+            | SchemaFault::Setting { .. }
+            | SchemaFault::Denied { .. } => ErrorsFault::Denied(fault.to_string()),
         })
     }
 }

@@ -37,6 +37,12 @@ pub enum SchemaFault {
         /// What this binary needs.
         needed: String,
     },
+    /// The user may not do what is needed.
+    #[error("{line}")]
+    Denied {
+        /// What is missing, and what grants it.
+        line: String,
+    },
     /// Another server has been migrating for too long.
     #[error("another server has been migrating the schema for more than {waited_seconds} s")]
     Busy {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use errsift_ops::id::Shard;
+use errsift_ops::{id::Shard, timestamp::Timestamp};
 use errsift_pipeline::{
     ports::{
         errors::{Errors, ErrorsFault},
@@ -13,14 +13,15 @@ use errsift_pipeline::{
 use tokio::runtime::Handle;
 
 use crate::{
-    check::{Check, Verdict},
+    check::{Check, Demand, Verdict},
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
     migrated::Migrated,
     mysql::MysqlErrors,
     redis::RedisStore,
     schema::SchemaFault,
-    settings::StoreSettings,
+    settings::{StoreSettings, TlsSettings},
+    tls::Tls,
 };
 
 /// Settings that cannot be used, all of them, each line naming one.
@@ -66,17 +67,27 @@ impl Backend {
                 return Err(WrongSettings(vec![missing.to_owned()]));
             }
         };
-        let journal = RedisStore::new(redis, shard, settings.durability, settings.allow_weaker)
+        let tls = Tls::read(&settings.tls);
+        let trusted = tls.as_ref().ok().cloned().unwrap_or_default();
+        let StoreSettings { durability, allow_weaker, .. } = *settings;
+        let journal = RedisStore::new(redis, shard, durability, allow_weaker)
+            .and_then(|journal| journal.trusting(&trusted))
             .map_err(|reason| format!("--redis-url: {reason}"));
         let errors = MysqlErrors::new(mysql, handle.clone())
+            .map(|errors| errors.trusting(&trusted).demanding(Demand { durability, allow_weaker }))
             .map_err(|reason| format!("--mysql-url: {reason}"));
-        match (journal, errors) {
-            (Ok(journal), Ok(errors)) => {
+        match (journal, errors, tls) {
+            (Ok(journal), Ok(errors), Ok(_)) => {
+                if !journal.is_encrypted() && !errors.is_encrypted() {
+                    refuse_tls(&settings.tls, "neither URL has rediss:// or ?ssl-mode=")?;
+                }
                 let errors_address = errors.address();
                 Ok(Self::Servers { journal, errors: Migrated::new(errors), errors_address })
             }
-            (journal, errors) => {
-                Err(WrongSettings(journal.err().into_iter().chain(errors.err()).collect()))
+            (journal, errors, tls) => {
+                let mut wrong: Vec<_> = journal.err().into_iter().chain(errors.err()).collect();
+                wrong.extend(tls.err().into_iter().flatten());
+                Err(WrongSettings(wrong))
             }
         }
     }
@@ -86,6 +97,7 @@ impl Backend {
             let wrong = "--durability: replicated needs --redis-url; the embedded store has fsync";
             return Err(WrongSettings(vec![wrong.to_owned()]));
         }
+        refuse_tls(&settings.tls, "the embedded store has no connections")?;
         let path = &settings.data;
         Ok(Self::Embedded {
             journal: JournalFile::new(beside(path), shard),
@@ -99,7 +111,11 @@ impl Backend {
     pub fn migrate(&self) -> Result<(), SchemaFault> {
         let migrated = match self {
             Self::Servers { errors, .. } => errors.migrate(),
-            Self::Embedded { journal, errors, .. } => {
+            Self::Embedded { journal, errors, path } => {
+                let checks = crate::embedded::check(Path::new(path), &beside(Path::new(path)));
+                if let Some(wrong) = checks.iter().find(|check| check.verdict == Verdict::Wrong) {
+                    return Err(SchemaFault::Denied { line: wrong.line("embedded") });
+                }
                 journal.migrate()?;
                 return errors.migrate();
             }
@@ -152,18 +168,30 @@ impl Backend {
     }
 
     /// The settings of both stores that matter; an `Err` says which store does not answer.
-    pub fn check(&self) -> Vec<(&'static str, Result<Vec<Check>, String>)> {
+    pub fn check(&self, now: Timestamp) -> Vec<(&'static str, Result<Vec<Check>, String>)> {
         match self {
             Self::Servers { journal, errors, .. } => vec![
                 ("redis", crate::redis::check(journal).map_err(|fault| fault.to_string())),
-                ("mysql", errors.store().settings().map_err(|fault| fault.to_string())),
+                ("mysql", errors.store().check(now).map_err(|fault| fault.to_string())),
             ],
-            Self::Embedded { .. } => {
-                let synchronous = Check::new("synchronous", "FULL".to_owned(), Verdict::Ok, "");
-                vec![("embedded", Ok(vec![synchronous]))]
+            Self::Embedded { path, .. } => {
+                let (errors, journal) = (Path::new(path), beside(Path::new(path)));
+                vec![("embedded", Ok(crate::embedded::check(errors, &journal)))]
             }
         }
     }
+}
+
+/// A certificate that nothing would use was meant to do something.
+fn refuse_tls(settings: &TlsSettings, reason: &str) -> Result<(), WrongSettings> {
+    let TlsSettings { tls_ca, tls_cert, tls_key } = settings;
+    let given = [("--tls-ca", tls_ca), ("--tls-cert", tls_cert), ("--tls-key", tls_key)];
+    let wrong: Vec<_> = given
+        .into_iter()
+        .filter(|(_, file)| file.is_some())
+        .map(|(name, _)| format!("{name}: without use, {reason}"))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(WrongSettings(wrong)) }
 }
 
 /// The journal's file for the tables' file `path`: `errsift.db` has `errsift.journal.db`.

@@ -7,6 +7,7 @@
 //! another process is waited for [`BUSY_MAX`], then it is a fault.
 
 mod backlog;
+mod check;
 mod committer;
 mod errors;
 mod faults;
@@ -25,7 +26,7 @@ use std::{
 use errsift_ops::id::Part;
 use rusqlite::Connection;
 
-pub use self::{errors::EmbeddedErrors, journal::JournalFile};
+pub use self::{check::check, errors::EmbeddedErrors, journal::JournalFile};
 
 /// How long to wait for another process that holds a file's lock.
 pub const BUSY_MAX: Duration = Duration::from_secs(5);

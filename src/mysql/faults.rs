@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use errsift_pipeline::ports::errors::ErrorsFault;
-use mysql_async::{DriverError, Error, ServerError};
+use mysql_async::{DriverError, Error, IoError, ServerError};
+
+use crate::tls;
 
 /// Lock wait took too long; the transaction is still open.
 pub const LOCK_WAIT: u16 = 1205;
@@ -60,7 +62,7 @@ pub enum Failure {
     #[error(transparent)]
     Server(ServerError),
     /// The connection could not be made, or broke.
-    #[error(transparent)]
+    #[error("{}", tls::explain(.0))]
     Connection(Error),
     /// No answer came.
     #[error("no answer within {} s", .0.as_secs())]
@@ -115,8 +117,12 @@ impl From<Failure> for ErrorsFault {
 }
 
 fn connection(error: &Error, text: String) -> ErrorsFault {
+    // certificates and their names stay wrong until somebody mends them
+    if tls::remedy(error).is_some() {
+        return ErrorsFault::Denied(text);
+    }
     match error {
-        Error::Io(_)
+        Error::Io(IoError::Io(_))
         | Error::Driver(
             DriverError::ConnectionClosed
             | DriverError::PacketOutOfOrder

@@ -8,36 +8,30 @@
 //! byte of theirs can be read as SQL under any `sql_mode`, and a range needs no prepared
 //! statement per number of rows.
 
+mod address;
 mod check;
 mod faults;
 mod guards;
+mod privileges;
 mod reader;
 mod rows;
 mod schema;
 mod session;
 mod writer;
 
+use errsift_ops::timestamp::Timestamp;
 use errsift_pipeline::ports::errors::{Errors, ErrorsFault, ErrorsReader, ErrorsWriter};
-use mysql_async::{Opts, OptsBuilder, UrlError};
+use mysql_async::{Opts, OptsBuilder};
 use tokio::runtime::Handle;
 
+pub use self::address::MysqlUrlFault;
 use self::session::Session;
 use crate::{
-    check::Check,
+    check::{Check, Demand},
     migrated::Migrate,
     schema::{SchemaFault, SchemaVersion},
+    tls::Tls,
 };
-
-/// A `mysql://` URL that cannot be used. It never repeats the URL, which may hold a password.
-#[derive(Debug, thiserror::Error)]
-pub enum MysqlUrlFault {
-    /// Not a URL of this kind.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// Without a database.
-    #[error("the URL names no database (mysql://user:password@host:3306/database)")]
-    NoDatabase,
-}
 
 /// Errors in `MySQL`.
 ///
@@ -46,24 +40,38 @@ pub enum MysqlUrlFault {
 #[derive(Clone, Debug)]
 pub struct MysqlErrors {
     opts: Opts,
+    demand: Option<Demand>,
     handle: Handle,
 }
 
 impl MysqlErrors {
-    /// A store behind `url`; nothing is connected yet.
+    /// A store behind `url`; nothing is connected yet, and nothing asked of its settings.
     pub fn new(url: &str, handle: Handle) -> Result<Self, MysqlUrlFault> {
-        let opts = Opts::from_url(url)?;
-        if opts.db_name().is_none_or(str::is_empty) {
-            return Err(MysqlUrlFault::NoDatabase);
-        }
-        let opts = OptsBuilder::from_opts(opts)
+        let opts = OptsBuilder::from_opts(address::opts(url)?)
             // the guard counts the rows that it matched, whether or not a value changed
             .client_found_rows(true)
             // a socket path reported by a server in a container is not ours
             .prefer_socket(Some(false))
             .tcp_keepalive(Some(session::KEEPALIVE))
             .into();
-        Ok(Self { opts, handle })
+        Ok(Self { opts, demand: None, handle })
+    }
+
+    /// The same, refusing each connection to a server whose settings are not as asked.
+    #[must_use]
+    pub fn demanding(self, demand: Demand) -> Self {
+        Self { demand: Some(demand), ..self }
+    }
+
+    /// The same, trusting whom `tls` says and showing its certificate, if it is encrypted.
+    #[must_use]
+    pub fn trusting(self, tls: &Tls) -> Self {
+        Self { opts: address::trusting(self.opts, tls), ..self }
+    }
+
+    /// Whether the URL asks for TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.opts.ssl_opts().is_some()
     }
 
     /// The server as `host:port/database`, for people.
@@ -74,29 +82,42 @@ impl MysqlErrors {
 
     /// The server's settings that durability and correctness depend on, judged.
     pub fn settings(&self) -> Result<Vec<Check>, ErrorsFault> {
-        self.session().run(async |live| check::settings(live).await)
+        let durability = self.demand.map(|demand| demand.durability).unwrap_or_default();
+        self.session(None).run(async |live| check::settings(live, durability).await)
     }
 
-    fn session(&self) -> Session {
-        Session::new(self.opts.clone(), self.handle.clone())
+    /// All that can be said of the server: its settings, privileges, schema and clock, judged at
+    /// the moment `now`.
+    pub fn check(&self, now: Timestamp) -> Result<Vec<Check>, ErrorsFault> {
+        let durability = self.demand.map(|demand| demand.durability).unwrap_or_default();
+        self.session(None).run(async |live| check::all(live, durability, now).await)
+    }
+
+    fn session(&self, demand: Option<Demand>) -> Session {
+        Session::new(self.opts.clone(), demand, self.handle.clone())
     }
 }
 
 impl Errors for MysqlErrors {
     fn writer(&self) -> Box<dyn ErrorsWriter> {
-        Box::new(writer::Writer::new(self.session()))
+        Box::new(writer::Writer::new(self.session(self.demand)))
     }
 
     fn reader(&self) -> Box<dyn ErrorsReader> {
-        Box::new(reader::Reader::new(self.session()))
+        Box::new(reader::Reader::new(self.session(self.demand)))
     }
 }
 
 impl Migrate for MysqlErrors {
     /// Brings the schema up to this binary's version and checks what must never change. Two
     /// servers that start at once take turns. A schema that is newer, or was made with another
-    /// number of parts, is refused.
+    /// number of parts, is refused; a user without the privileges that it takes also.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault> {
-        self.session().run(async |live| schema::migrate(live).await)?
+        self.session(self.demand).run(async |live| {
+            if let Err(fault) = privileges::demand(live).await? {
+                return Ok(Err(fault));
+            }
+            schema::migrate(live).await
+        })?
     }
 }

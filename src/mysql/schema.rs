@@ -7,7 +7,10 @@ use super::{
     faults::{Failure, NO_TABLE},
     session::{Live, column},
 };
-use crate::schema::{PARTS, SchemaFault, SchemaVersion, parts, refuse_newer, refuse_other};
+use crate::{
+    check::{Check, Verdict},
+    schema::{PARTS, SchemaFault, SchemaVersion, parts, refuse_newer, refuse_other},
+};
 
 /// How long to wait for another server's migration, in seconds; shorter than a statement may take.
 const LOCK_SECONDS: u32 = 20;
@@ -77,6 +80,11 @@ const MIGRATIONS: &[&[&str]] = &[&[
         FROM error_details AS d LEFT JOIN error_counts AS c ON c.fingerprint = d.fingerprint",
 ]];
 
+#[expect(clippy::cast_possible_truncation, reason = "a handful")]
+const NEWEST: SchemaVersion = SchemaVersion(MIGRATIONS.len() as u32);
+
+const FOUND: &str = "SELECT CAST(MAX(version) AS UNSIGNED) FROM schema_migrations";
+
 /// Applies what is missing, one server at a time.
 pub async fn migrate(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
     let lock = format!("SELECT COALESCE(GET_LOCK({LOCK_NAME}, {LOCK_SECONDS}), 0)");
@@ -112,6 +120,34 @@ async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFa
     Ok(refuse_other(PARTS, &stored, &parts()).map(|()| newest))
 }
 
+/// Whether a migration is due. Without the privilege to look, none is.
+pub async fn is_behind(live: &mut Live) -> Result<bool, Failure> {
+    match number(live, FOUND).await {
+        Ok(found) => Ok(found.is_none_or(|found| found < NEWEST.0)),
+        Err(failure) if failure.code() == Some(NO_TABLE) => Ok(true),
+        Err(Failure::Server(_)) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The schema's version as it is found.
+pub async fn check(live: &mut Live) -> Result<Check, Failure> {
+    let known = NEWEST;
+    let (value, verdict) = match number(live, FOUND).await {
+        Ok(Some(found)) if found > known.0 => {
+            (format!("{found}, newer than {known}"), Verdict::Wrong)
+        }
+        Ok(Some(found)) if found < known.0 => {
+            (format!("{found}, made {known} at start"), Verdict::Ok)
+        }
+        Ok(Some(found)) => (found.to_string(), Verdict::Ok),
+        Err(Failure::Server(error)) if error.code != NO_TABLE => (String::new(), Verdict::Unknown),
+        Ok(None) | Err(Failure::Server(_)) => (format!("none, made {known} at start"), Verdict::Ok),
+        Err(failure) => return Err(failure),
+    };
+    Ok(Check::new("schema", value, verdict, "run a newer errsift"))
+}
+
 /// Writes what migration `version` leaves behind besides tables.
 async fn settle(live: &mut Live, version: SchemaVersion) -> Result<(), Failure> {
     if version == SchemaVersion(1) {
@@ -132,8 +168,7 @@ async fn settle(live: &mut Live, version: SchemaVersion) -> Result<(), Failure> 
 /// The version found; `None` in an empty database. The table is made only when it is missing, so
 /// that a user without the right to create can run on a schema that is up to date.
 async fn found(live: &mut Live) -> Result<Option<SchemaVersion>, Failure> {
-    let sql = "SELECT CAST(MAX(version) AS UNSIGNED) FROM schema_migrations";
-    let found = match number(live, sql).await {
+    let found = match number(live, FOUND).await {
         Err(failure) if failure.code() == Some(NO_TABLE) => {
             live.run(VERSIONS).await?;
             None

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mysql_async::{Conn, Opts, Row, prelude::*};
 use tokio::{runtime::Handle, time::timeout};
 
-use super::faults::Failure;
+use super::{check, faults::Failure};
+use crate::check::Demand;
 use errsift_pipeline::ports::errors::ErrorsFault;
 
 /// How long connecting may take, session settings included.
@@ -30,13 +31,15 @@ const SETTINGS: &[&str] = &[
 /// Where a connection comes from, and the one that is up.
 pub struct Session {
     opts: Opts,
+    /// What every connection is held to.
+    demand: Option<Demand>,
     handle: Handle,
     live: Option<Live>,
 }
 
 impl Session {
-    pub fn new(opts: Opts, handle: Handle) -> Self {
-        Self { opts, handle, live: None }
+    pub fn new(opts: Opts, demand: Option<Demand>, handle: Handle) -> Self {
+        Self { opts, demand, handle, live: None }
     }
 
     /// Runs `work` on the connection, made now if there is none, and waits for it. A failure
@@ -45,11 +48,11 @@ impl Session {
         &mut self,
         work: impl AsyncFnOnce(&mut Live) -> Result<T, Failure>,
     ) -> Result<T, ErrorsFault> {
-        let (opts, live) = (&self.opts, &mut self.live);
+        let (opts, demand, live) = (&self.opts, self.demand, &mut self.live);
         let outcome = self.handle.block_on(async {
             let live = match live {
                 Some(live) => live,
-                none => none.insert(connect(opts.clone()).await?),
+                none => none.insert(connect(opts.clone(), demand).await?),
             };
             work(live).await
         });
@@ -64,7 +67,7 @@ impl Session {
     }
 }
 
-async fn connect(opts: Opts) -> Result<Live, Failure> {
+async fn connect(opts: Opts, demand: Option<Demand>) -> Result<Live, Failure> {
     let connecting = async {
         let mut conn = Conn::new(opts).await?;
         for setting in SETTINGS {
@@ -72,7 +75,12 @@ async fn connect(opts: Opts) -> Result<Live, Failure> {
         }
         let packet_bytes: Option<usize> = conn.query_first("SELECT @@max_allowed_packet").await?;
         let packet_bytes = packet_bytes.unwrap_or(1024 * 1024);
-        Ok(Live { conn, packet_bytes, in_doubt: false })
+        let mut live = Live { conn, packet_bytes, in_doubt: false };
+        if let Some(demand) = demand {
+            let checks = check::settings(&mut live, demand.durability).await?;
+            demand.judge("mysql", &checks).map_err(Failure::Value)?;
+        }
+        Ok(live)
     };
     timeout(CONNECT_MAX, connecting).await.unwrap_or(Err(Failure::TimedOut(CONNECT_MAX)))
 }

@@ -5,19 +5,17 @@
 //! touched the fence since, EXEC answers nil and nothing is executed. So of a flight and its copy
 //! sent again after a lost answer exactly one executes, in whichever order they arrive.
 
-use std::io::Write;
-
 use errsift_ops::id::Seq;
 use errsift_pipeline::ports::journal::{
     Armed, Commit, CommitFault, CommitResult, Fence, JournalFault,
 };
-use redis::Value;
+use redis::{Cmd, Value};
 
-use super::{ANSWER_MAX, Keys, RedisStore, wire, wire::Wire};
+use super::{ANSWER_MAX, Keys, RedisStore, check, wire, wire::Wire};
 use crate::durability::Durability;
 
 /// Replicas that must have a flight at [`Durability::Replicated`].
-const REPLICAS: i64 = 1;
+pub(super) const REPLICAS: i64 = 1;
 
 /// Answers that a commit brings, without WAIT's.
 const ANSWERS: usize = 6;
@@ -45,27 +43,28 @@ pub(super) fn encode(keys: &Keys, commit: &Commit, durability: Durability) -> (V
     wire::read_fence(&keys.fence).write_packed_command(&mut out);
     let replicated = durability == Durability::Replicated;
     if replicated {
-        out.extend(wait_command());
+        wait_command().write_packed_command(&mut out);
     }
     (out, Expected { before: *armed.fence(), after: *fence, replicated })
 }
 
 /// Asks whether [`REPLICAS`] have everything sent so far on this connection.
-pub(super) fn wait_command() -> Vec<u8> {
+pub(super) fn wait_command() -> Cmd {
     let timeout_ms = u64::try_from(ANSWER_MAX.as_millis()).unwrap_or(u64::MAX) / 2;
-    redis::cmd("WAIT").arg(REPLICAS).arg(timeout_ms).get_packed_command()
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(REPLICAS).arg(timeout_ms);
+    wait
 }
 
 /// Whether everything that this connection's server has executed is with enough replicas, also
 /// what was executed for an earlier connection: a write comes first, because WAIT looks only at
 /// what its own connection has written.
 pub(super) fn demand_replicated(store: &RedisStore, wire: &mut Wire) -> Result<(), JournalFault> {
-    if store.durability != Durability::Replicated {
+    if store.demand.durability != Durability::Replicated {
         return Ok(());
     }
     wire.call(redis::cmd("HSET").arg(&store.keys.pos).arg("rearmed").arg(1))?;
-    wire.writer.write_all(&wait_command()).map_err(JournalFault::new)?;
-    match wire.answer()? {
+    match check::ask(wire, &wait_command())? {
         Value::Int(replicas) if replicas >= REPLICAS => Ok(()),
         other => {
             Err(JournalFault::new(format!("{REPLICAS} replica wanted, WAIT answered {other:?}")))

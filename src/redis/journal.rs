@@ -130,7 +130,8 @@ impl Journal for RedisJournal {
         {
             return done(Err(CommitFault::Moved { found }));
         }
-        let (bytes, expected) = commit::encode(&self.store.keys, &commit, self.store.durability);
+        let (bytes, expected) =
+            commit::encode(&self.store.keys, &commit, self.store.demand.durability);
         match &self.link {
             Some(link) => link.send(&bytes, Due::Commit(expected, done)),
             None => {
@@ -141,8 +142,10 @@ impl Journal for RedisJournal {
 
     fn confirm(&mut self, armed: Armed, done: CommitDone) {
         match &self.link {
-            _ if self.store.durability != Durability::Replicated => done(Ok(armed)),
-            Some(link) => link.send(&commit::wait_command(), Due::Waited(armed, done)),
+            _ if self.store.demand.durability != Durability::Replicated => done(Ok(armed)),
+            Some(link) => {
+                link.send(&commit::wait_command().get_packed_command(), Due::Waited(armed, done));
+            }
             None => done(Err(CommitFault::Unknown { reason: "not connected".to_owned() })),
         }
     }

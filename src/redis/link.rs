@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::TcpStream,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -13,7 +12,9 @@ use errsift_pipeline::ports::journal::{
 use redis::Value;
 
 use super::{
-    RedisStore, check, commit, wire,
+    RedisStore, check, commit,
+    stream::Outgoing,
+    wire,
     wire::{TICKS_MAX, Wire},
 };
 
@@ -42,7 +43,7 @@ impl Due {
 /// One connection until it breaks. A new one is made instead of mending it.
 #[derive(Default)]
 pub(super) struct Link {
-    writer: Mutex<Option<TcpStream>>,
+    writer: Mutex<Option<Outgoing>>,
     /// The fence as last read on this connection, which watches it since.
     watched: Mutex<Option<Fence>>,
     due: Mutex<Option<Due>>,
@@ -147,7 +148,7 @@ impl Link {
             }
         };
         *locked(&self.writer) = None;
-        let _ = wire.writer.shutdown(std::net::Shutdown::Both);
+        wire.writer.shutdown();
         self.fail(&reason);
     }
 

@@ -1,4 +1,4 @@
-//! One TCP connection to Redis, spoken to by hand: requests as bytes, answers one by one.
+//! One connection to Redis, spoken to by hand: requests as bytes, answers one by one.
 //!
 //! The `redis` crate encodes and parses; the socket is ours because the commit path writes and
 //! reads it on different threads, which the crate's connection cannot.
@@ -6,6 +6,7 @@
 use std::{
     io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +14,11 @@ use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 use errsift_pipeline::ports::journal::{Fence, JournalFault};
 use redis::{Cmd, ConnectionAddr, Parser, Value};
 
-use super::{ANSWER_MAX, CONNECT_MAX, RedisStore};
+use super::{
+    ANSWER_MAX, CONNECT_MAX, RedisStore,
+    stream::{self, Incoming, Outgoing},
+};
+use crate::tls;
 
 /// How long one read waits; several make up [`ANSWER_MAX`].
 pub(super) const READ_TICK: Duration = Duration::from_millis(500);
@@ -24,14 +29,14 @@ pub(super) const TICKS_MAX: u32 = 10;
 
 /// The two ends of a connection.
 pub(super) struct Wire {
-    pub(super) writer: TcpStream,
+    pub(super) writer: Outgoing,
     reader: Patient,
     /// Keeps what it has read beyond an answer for the next.
     parser: Parser,
 }
 
 /// Reads through several [`READ_TICK`]s, so that an answer is lost only after [`ANSWER_MAX`].
-struct Patient(TcpStream);
+struct Patient(Incoming);
 
 impl Read for Patient {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
@@ -56,12 +61,18 @@ impl Wire {
     /// Connects, authenticates and selects the database.
     pub(super) fn connect(store: &RedisStore) -> Result<Self, JournalFault> {
         let info = store.client.get_connection_info();
-        let ConnectionAddr::Tcp(host, port) = info.addr() else {
-            return Err(JournalFault::new("only plain TCP is supported"));
-        };
-        let stream = dial(host, *port).map_err(JournalFault::new)?;
-        let reader = stream.try_clone().map_err(JournalFault::new)?;
-        let mut wire = Self { writer: stream, reader: Patient(reader), parser: Parser::new() };
+        let (writer, reader) = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => dial(host, *port).and_then(stream::plain),
+            ConnectionAddr::TcpTls { host, port, .. } => dial(host, *port).and_then(|socket| {
+                socket.set_read_timeout(Some(ANSWER_MAX))?;
+                let ends = stream::encrypted(socket, Arc::clone(&store.tls), host)?;
+                ends.0.set_read_timeout(READ_TICK)?;
+                Ok(ends)
+            }),
+            _ => return Err(JournalFault::new("only TCP is supported")),
+        }
+        .map_err(|error| JournalFault::new(tls::explain(&error)))?;
+        let mut wire = Self { writer, reader: Patient(reader), parser: Parser::new() };
         let settings = info.redis_settings();
         if let Some(password) = settings.password() {
             let mut auth = redis::cmd("AUTH");
@@ -87,17 +98,16 @@ impl Wire {
 
     /// Waits for the next answer.
     pub(super) fn answer(&mut self) -> Result<Value, JournalFault> {
-        self.parser.parse_value(&mut self.reader).map_err(JournalFault::new)
+        let answer = self.parser.parse_value(&mut self.reader);
+        answer.map_err(|error| JournalFault::new(tls::explain(&error)))
     }
 
     /// Waits for the first bytes after all answers were taken, for one [`READ_TICK`]; whether
     /// there are any.
     pub(super) fn wait(&mut self) -> io::Result<bool> {
-        match self.reader.0.peek(&mut [0]) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => Ok(true),
+        match self.reader.0.wait() {
             Err(error) if is_tick(&error) => Ok(false),
-            Err(error) => Err(error),
+            outcome => outcome,
         }
     }
 }

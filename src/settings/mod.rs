@@ -7,12 +7,15 @@ mod http;
 mod process;
 pub mod resolve;
 mod stores;
+mod tls;
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 
-pub use self::{http::HttpSettings, process::ProcessSettings, stores::StoreSettings};
+pub use self::{
+    http::HttpSettings, process::ProcessSettings, stores::StoreSettings, tls::TlsSettings,
+};
 
 /// How to serve.
 #[derive(Clone, Debug, Args)]

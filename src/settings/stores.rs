@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::TlsSettings;
 use crate::durability::Durability;
 
-const REDIS_URL_HELP: &str = "Redis for the journal, as redis://[user:password@]host[:port][/db]; needs --mysql-url too. \
-     Other users of the machine can read flags: give passwords by the environment";
-const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:password@host[:port]/database; needs \
-     --redis-url too";
+const REDIS_URL_HELP: &str = "Redis for the journal, as redis://[user:password@]host[:port][/db], or rediss:// for \
+     TLS; needs --mysql-url too. Other users of the machine can read flags: give passwords by the environment";
+const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:password@host[:port]/database, with \
+     ?ssl-mode=verify-identity for TLS (or required: encrypted, to whoever answers; disabled if \
+     absent); needs --redis-url too";
 
 /// The stores of a process, and its place in them.
 #[derive(Clone, Debug, Args)]
@@ -38,6 +40,10 @@ pub struct StoreSettings {
     #[arg(long, env = "ERRSIFT_SHARD", default_value = "0", value_parser = shard,
           value_name = "N")]
     pub shard: u16,
+
+    /// Whom to trust, and who we are.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 }
 
 fn shard(text: &str) -> Result<u16, String> {

@@ -28,14 +28,14 @@ fn good_stores_are_ok_line_by_line() {
     let good = run(&["check", "--redis-url", &redis, "--mysql-url", &mysql], &[]);
     good.assert_says(
         0,
-        &["appendonly = yes", "appendfsync = always", "maxmemory-policy = noeviction"],
+        &["appendonly", "= yes", "appendfsync", "= always", "= noeviction", "all, as default"],
     );
-    good.assert_says(0, &["innodb_flush_log_at_trx_commit = 1", "version = "]);
+    good.assert_says(0, &["innodb_flush_log_at_trx_commit = 1", "version ", "all, as root@"]);
     for line in good.stdout.lines() {
         assert!(line.contains(" ok "), "{line}");
-        assert_eq!(line.matches(" = ").count(), 1, "{line}");
+        assert_eq!(line.find(" = "), Some(59), "{line}");
     }
-    assert!(good.stdout.lines().count() >= 8, "{}", good.stdout);
+    assert!(good.stdout.lines().count() >= 20, "{}", good.stdout);
 
     let nowhere = format!("redis://127.0.0.1:{}", ports::free());
     let half = run(&["check", "--redis-url", &nowhere, "--mysql-url", &mysql], &[]);
@@ -51,13 +51,13 @@ fn a_weaker_redis_is_named_refused_and_allowed() {
     let remedy = "CONFIG SET appendfsync always";
 
     let checked = run(&[&["check"], &urls[..]].concat(), &[]);
-    checked.assert_says(1, &["weaker than asked", "appendfsync = everysec", remedy]);
+    checked.assert_says(1, &["weaker than asked  appendfsync ", "= everysec", remedy]);
     let enough = run(&[&["check", "--durability", "everysec"], &urls[..]].concat(), &[]);
-    enough.assert_says(0, &["appendfsync = everysec"]);
+    enough.assert_says(0, &["= everysec"]);
 
     let listen = ["serve", "--listen", "127.0.0.1:0"];
     let refused = run(&[&listen, &urls[..]].concat(), &[]);
-    let words = ["appendfsync everysec", "durability fsync", remedy, "--allow-weaker"];
+    let words = ["= everysec", "durability fsync", remedy, "--allow-weaker"];
     refused.assert_says(69, &words);
 
     for more in [&["--allow-weaker"][..], &["--durability", "everysec"]] {

@@ -20,4 +20,5 @@ mod stack;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;
+mod tls;
 mod wait;

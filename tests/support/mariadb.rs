@@ -10,6 +10,7 @@ use mysql_async::{Conn, Opts, Row, prelude::Queryable};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::certificates::{Authority, Signed};
 use super::process::{Process, Program, Running};
 
 /// A running `mariadbd`, of which `root` needs no password. `kill_9` and `restart` of
@@ -24,13 +25,34 @@ pub struct Mariadb {
 impl Mariadb {
     /// Starts a server and waits until it answers.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One whose certificate is for 127.0.0.1 and `localhost`. It speaks plain text too; users
+    /// may be made to be encrypted (`REQUIRE SSL`) or to show a certificate (`REQUIRE X509`).
+    pub fn start_encrypted(authority: &Authority) -> Self {
+        let Signed { cert, key } = authority.sign("mariadb", &["127.0.0.1", "localhost"]);
+        let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
+        Self::start_with(&[
+            file("ssl-ca", &authority.file()),
+            file("ssl-cert", &cert),
+            file("ssl-key", &key),
+        ])
+    }
+
+    /// With more settings on the command line; a later one wins.
+    pub fn start_with(settings: &[String]) -> Self {
+        let settings = settings.to_vec();
         let installed = installed();
         let dir = TempDir::new().expect("no temporary directory");
         copy(installed.path(), &dir.path().join("tables")).expect("cannot copy the empty tables");
         let runtime = Arc::new(Runtime::new().expect("no async runtime"));
         let asking = Arc::clone(&runtime);
         let ready = move |running: Running| is_ready(&asking, running);
-        let process = Process::start_in(dir, Program::new("mariadb", command, ready));
+        let process = Process::start_in(
+            dir,
+            Program::new("mariadb", move |port, dir: &Path| command(port, dir, &settings), ready),
+        );
         Self { process, runtime, _installed: installed }
     }
 
@@ -71,7 +93,7 @@ fn url(port: u16, database: &str) -> String {
     format!("mysql://root@127.0.0.1:{port}/{database}")
 }
 
-fn command(port: u16, dir: &Path) -> Command {
+fn command(port: u16, dir: &Path, settings: &[String]) -> Command {
     let at = |name: &str| dir.join(name).display().to_string();
     let mut command = Command::new("mariadbd");
     command
@@ -80,7 +102,8 @@ fn command(port: u16, dir: &Path) -> Command {
         .arg(format!("--port={port}"))
         .arg(format!("--datadir={}", at("tables")))
         .arg(format!("--socket={}", at("socket")))
-        .arg(format!("--pid-file={}", at("pid")));
+        .arg(format!("--pid-file={}", at("pid")))
+        .args(settings);
     command
 }
 

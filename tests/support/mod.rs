@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test file compiles this module and uses its own part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
 
+pub mod certificates;
 pub mod client;
 pub mod errsift;
 pub mod loghub;
