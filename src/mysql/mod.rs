@@ -11,6 +11,7 @@
 mod check;
 mod faults;
 mod guards;
+mod queries;
 mod reader;
 mod rows;
 mod schema;
@@ -25,6 +26,7 @@ use self::session::Session;
 use crate::{
     check::Check,
     migrated::Migrate,
+    query::Queries,
     schema::{SchemaFault, SchemaVersion},
 };
 
@@ -98,5 +100,9 @@ impl Migrate for MysqlErrors {
     /// number of parts, is refused.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault> {
         self.session().run(async |live| schema::migrate(live).await)?
+    }
+
+    fn queries(&self) -> Box<dyn Queries> {
+        Box::new(queries::MysqlQueries::new(self.session()))
     }
 }
