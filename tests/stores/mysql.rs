@@ -48,6 +48,40 @@ fn mysql_keeps_the_contract() {
     people_query_the_view(&server, &errors);
 }
 
+#[test]
+fn mysql_answers_questions() {
+    let server = Mariadb::start();
+    let errors = store(&server, "questions");
+    errors.migrate().unwrap();
+    crate::queries::every(&errors);
+
+    // a database of the first version, with errors in it, is brought up to date, also when that
+    // was cut short before
+    let errors = store(&server, "upgraded");
+    errors.migrate().unwrap();
+    crate::queries::fill(&errors);
+    server.query(
+        "upgraded",
+        "ALTER TABLE error_counts DROP INDEX by_count, DROP INDEX by_last_seen, \
+         DROP INDEX by_first_seen",
+    );
+    server.query(
+        "upgraded",
+        "ALTER TABLE error_details DROP INDEX by_stored_at, DROP INDEX by_service, \
+         DROP INDEX by_level, DROP INDEX by_environment, DROP INDEX by_message, \
+         DROP COLUMN stored_at",
+    );
+    for cut_short in ["", "ALTER TABLE error_details DROP INDEX by_message"] {
+        if !cut_short.is_empty() {
+            server.query("upgraded", cut_short);
+            server.query("upgraded", "CREATE INDEX by_message ON error_details (message(64))");
+        }
+        server.query("upgraded", "DELETE FROM schema_migrations WHERE version = 2");
+        assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
+        crate::queries::answers(&errors);
+    }
+}
+
 fn people_query_the_view(server: &Mariadb, errors: &MysqlErrors) {
     let key = fingerprint(25, 1);
     let rows = server.query(
