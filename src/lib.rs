@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod migrated;
 pub mod mysql;
 pub mod operations;
+pub mod query;
 pub mod redis;
 pub mod schema;
 pub mod settings;

@@ -11,12 +11,18 @@ use errsift_pipeline::ports::errors::{
     Range,
 };
 
-use crate::schema::{SchemaFault, SchemaVersion};
+use crate::{
+    query::Queries,
+    schema::{SchemaFault, SchemaVersion},
+};
 
 /// A store with a schema.
 pub trait Migrate: Errors + Clone {
     /// Brings the schema up to this binary's version, or refuses it.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault>;
+
+    /// A handle that asks, with a connection of its own, made when first used.
+    fn queries(&self) -> Box<dyn Queries>;
 }
 
 /// A store whose handles bring its schema up to date first, once per process.
@@ -46,6 +52,12 @@ impl<S: Migrate> Migrated<S> {
             *done = true;
         }
         Ok(())
+    }
+
+    /// A handle that asks, on a schema that is up to date.
+    pub fn queries(&self) -> Result<Box<dyn Queries>, ErrorsFault> {
+        self.ensure()?;
+        Ok(self.store.queries())
     }
 
     fn ensure(&self) -> Result<(), ErrorsFault> {

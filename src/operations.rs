@@ -1,4 +1,4 @@
-//! What the front end shows: single errors, health, metrics.
+//! What the front end shows: errors, counts over time, health, metrics.
 
 use std::{
     sync::{
@@ -14,22 +14,32 @@ use errsift_pipeline::{
     counters::Counters,
     epochs::OpenEpochs,
     live,
-    ports::{clock::Clock, errors::ErrorsReader, journal::Backlog},
+    ports::{
+        clock::Clock,
+        errors::{ErrorRow, ErrorsReader},
+        journal::Backlog,
+    },
 };
 
 use crate::{
-    http::{ErrorView, Health, Operations},
+    http::{ErrorView, Health, Operations, Page},
     metrics::Metrics,
+    query::{self, ListQuery, Points, Queries, QueryFault, Span, WindowsQuery},
     stores::Backend,
 };
 
 /// How often the stores are asked whether they answer.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Pairs of connections kept for the next calls.
+/// Handles kept for the next calls.
 const IDLE_MAX: usize = 8;
 
-type Handles = (Box<dyn Backlog>, Box<dyn ErrorsReader>);
+/// What one call reads with; each has a connection of its own, apart from those that write.
+struct Handles {
+    backlog: Box<dyn Backlog>,
+    reader: Box<dyn ErrorsReader>,
+    queries: Box<dyn Queries>,
+}
 
 /// The running process as its front end sees it.
 pub struct Process {
@@ -113,32 +123,79 @@ fn ask_repeatedly(name: &str, mut ask: impl FnMut() + Send + 'static) {
     drop(thread.expect("the system has room for a thread at start"));
 }
 
-impl Operations for Process {
-    fn error(&self, fingerprint: Fingerprint) -> Result<Option<ErrorView>, String> {
-        let handles = self.idle().pop();
-        let mut handles =
-            handles.unwrap_or_else(|| (self.backend.backlog(), self.backend.errors().reader()));
-        let epochs = self.epochs.all();
-        let row =
-            live::read(self.shard, &fingerprint, &epochs, handles.0.as_mut(), handles.1.as_mut());
-        if let mut idle = self.idle()
-            && idle.len() < IDLE_MAX
-        {
+impl Process {
+    /// Calls with handles that nobody else uses meanwhile.
+    fn with_handles<T>(
+        &self,
+        call: impl FnOnce(&mut Handles) -> Result<T, QueryFault>,
+    ) -> Result<T, QueryFault> {
+        let idle = self.idle().pop();
+        let mut handles = match idle {
+            Some(handles) => handles,
+            None => Handles {
+                backlog: self.backend.backlog(),
+                reader: self.backend.errors().reader(),
+                queries: self.backend.queries()?,
+            },
+        };
+        let answer = call(&mut handles);
+        let mut idle = self.idle();
+        if idle.len() < IDLE_MAX {
             idle.push(handles);
         }
-        let row = row.map_err(|fault| fault.to_string())?;
-        if row.details.is_none() && row.count == 0 {
-            return Ok(None);
-        }
-        let (rule, payload) = row.details.unzip();
-        Ok(Some(ErrorView {
-            fingerprint,
-            rule: rule.map(|rule| rule.0),
-            payload,
-            count: row.count,
-            first_seen: row.first_seen,
-            last_seen: row.last_seen,
-        }))
+        answer
+    }
+}
+
+fn view(fingerprint: Fingerprint, row: ErrorRow) -> ErrorView {
+    let (rule, payload) = row.details.unzip();
+    ErrorView {
+        fingerprint,
+        rule: rule.map(|rule| rule.0),
+        payload,
+        count: row.count,
+        first_seen: row.first_seen,
+        last_seen: row.last_seen,
+    }
+}
+
+impl Operations for Process {
+    fn error(
+        &self,
+        fingerprint: Fingerprint,
+        span: Span,
+    ) -> Result<Option<(ErrorView, Points)>, QueryFault> {
+        self.with_handles(|Handles { backlog, reader, queries }| {
+            let epochs = self.epochs.all();
+            let row = live::read(self.shard, &fingerprint, &epochs, &mut **backlog, &mut **reader)?;
+            if row.details.is_none() && row.count == 0 {
+                return Ok(None);
+            }
+            let windows = match (row.first_seen, row.last_seen) {
+                (Some(first), Some(last)) => span.windows(first, last).collect(),
+                _ => Vec::new(),
+            };
+            let points = query::fold(span, queries.windows_of(&fingerprint, &windows)?);
+            Ok(Some((view(fingerprint, row), points)))
+        })
+    }
+
+    fn list(&self, query: &ListQuery) -> Result<Page, QueryFault> {
+        self.with_handles(|Handles { backlog, queries, .. }| {
+            let epochs = self.epochs.all();
+            let found = query::page(query, self.shard, &epochs, &mut **backlog, &mut **queries)?;
+            let errors =
+                found.rows.into_iter().map(|(fingerprint, row)| view(fingerprint, row)).collect();
+            let next_cursor = found.next.map(|next| next.cursor(query.sort));
+            Ok(Page { errors, next_cursor })
+        })
+    }
+
+    fn windows(&self, query: &WindowsQuery) -> Result<Points, QueryFault> {
+        self.with_handles(|Handles { queries, .. }| {
+            let counts = queries.windows(query.service.as_deref(), &query.span)?;
+            Ok(query::fold(query.span, counts))
+        })
     }
 
     fn health(&self) -> Health {

@@ -18,6 +18,7 @@ use crate::{
     embedded::{EmbeddedErrors, JournalFile},
     migrated::Migrated,
     mysql::MysqlErrors,
+    query::Queries,
     redis::RedisStore,
     schema::SchemaFault,
     settings::{StoreSettings, TlsSettings},
@@ -121,7 +122,9 @@ impl Backend {
             }
         };
         match migrated {
-            Err(SchemaFault::Store(fault @ ErrorsFault::Transient(_))) => {
+            Err(
+                fault @ (SchemaFault::Store(ErrorsFault::Transient(_)) | SchemaFault::Busy { .. }),
+            ) => {
                 tracing::warn!(%fault, "schema not checked yet");
                 Ok(())
             }
@@ -151,6 +154,14 @@ impl Backend {
         match self {
             Self::Servers { errors, .. } => Arc::new(errors.clone()),
             Self::Embedded { errors, .. } => Arc::new(errors.clone()),
+        }
+    }
+
+    /// A handle that asks the tables.
+    pub fn queries(&self) -> Result<Box<dyn Queries>, ErrorsFault> {
+        match self {
+            Self::Servers { errors, .. } => errors.queries(),
+            Self::Embedded { errors, .. } => errors.queries(),
         }
     }
 

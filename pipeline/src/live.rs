@@ -35,7 +35,28 @@ pub fn read(
 ) -> Result<ErrorRow, LiveFault> {
     let pending = backlog.pending(fingerprint, epochs)?;
     let mut row = errors.read(shard, fingerprint)?;
-    let waiting = epochs.iter().zip(pending).filter(|(epoch, _)| **epoch > row.epoch);
-    row.count += waiting.map(|(_, count)| count).sum::<u64>();
+    row.count += waiting(epochs, &pending, row.epoch);
     Ok(row)
+}
+
+/// As [`read`], for several at once: `rows` reads them from the tables, in the order of
+/// `fingerprints`, each together with its part's guard.
+pub fn read_all<F: From<JournalFault>>(
+    fingerprints: &[Fingerprint],
+    epochs: &[Epoch],
+    backlog: &mut dyn Backlog,
+    rows: impl FnOnce() -> Result<Vec<ErrorRow>, F>,
+) -> Result<Vec<ErrorRow>, F> {
+    let pending = backlog.pending_all(fingerprints, epochs)?;
+    let mut rows = rows()?;
+    for (row, pending) in rows.iter_mut().zip(&pending) {
+        row.count += waiting(epochs, pending, row.epoch);
+    }
+    Ok(rows)
+}
+
+/// What is pending of epochs that come after `applied`.
+fn waiting(epochs: &[Epoch], pending: &[u64], applied: Epoch) -> u64 {
+    let later = epochs.iter().zip(pending).filter(|(epoch, _)| **epoch > applied);
+    later.map(|(_, count)| count).sum()
 }

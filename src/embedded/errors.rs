@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
-use super::{Sync, Turn, connect, faults, reader::Reader, schema, writer::Writer};
+use super::{
+    Sync, Turn, connect, faults, queries::EmbeddedQueries, reader::Reader, schema, writer::Writer,
+};
 use crate::{
     migrated::Migrate,
+    query::Queries,
     schema::{SchemaFault, SchemaVersion},
 };
 
@@ -42,5 +45,9 @@ impl Migrate for EmbeddedErrors {
         let _turn = self.turn.take();
         let mut conn = connect(&self.path, Sync::Full).map_err(|error| faults::refused(&error))?;
         schema::migrate_errors(&mut conn)
+    }
+
+    fn queries(&self) -> Box<dyn Queries> {
+        Box::new(EmbeddedQueries::new(self.path.clone()))
     }
 }

@@ -13,6 +13,7 @@ mod errors;
 mod faults;
 mod fence;
 mod journal;
+mod queries;
 mod reader;
 mod schema;
 mod writer;

@@ -22,6 +22,14 @@ const SELECT: &str = "SELECT coalesce(g.epoch, 0), coalesce(c.count, 0), c.first
     LEFT JOIN applied_epochs AS g ON g.shard = ?1 AND g.part = ?2 \
     LEFT JOIN error_counts AS c ON c.fingerprint = ?3 \
     LEFT JOIN error_details AS d ON d.fingerprint = ?3";
+/// The same, sparing the longest of the columns.
+pub const SELECT_WITHOUT_STACK_TRACE: &str = "SELECT coalesce(g.epoch, 0), coalesce(c.count, 0), \
+    c.first_seen, c.last_seen, d.rule, d.message, NULL, d.type, d.level, d.service, \
+    d.environment, d.\"release\", d.tags \
+    FROM (SELECT 1) AS here \
+    LEFT JOIN applied_epochs AS g ON g.shard = ?1 AND g.part = ?2 \
+    LEFT JOIN error_counts AS c ON c.fingerprint = ?3 \
+    LEFT JOIN error_details AS d ON d.fingerprint = ?3";
 
 /// A reading handle.
 pub struct Reader {
@@ -53,7 +61,8 @@ impl ErrorsReader for Reader {
     }
 }
 
-fn error_row(row: &Row<'_>) -> rusqlite::Result<ErrorRow> {
+/// Columns as `SELECT` has them.
+pub fn error_row(row: &Row<'_>) -> rusqlite::Result<ErrorRow> {
     Ok(ErrorRow {
         epoch: Epoch(loaded(row.get(0)?)),
         count: loaded(row.get(1)?),

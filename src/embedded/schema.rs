@@ -9,7 +9,8 @@ use crate::schema::{PARTS, SchemaFault, SchemaVersion, parts, refuse_newer, refu
 const SHARD: &str = "shard";
 
 /// Migration `n` stands at `n - 1`. One that has been released is never edited.
-const ERRORS: &[&str] = &["
+const ERRORS: &[&str] = &[
+    "
     CREATE TABLE errsift_settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE error_details (
         fingerprint BLOB NOT NULL PRIMARY KEY,
@@ -62,7 +63,18 @@ const ERRORS: &[&str] = &["
             strftime('%Y-%m-%dT%H:%M:%fZ', c.first_seen / 1000.0, 'unixepoch') AS first_seen,
             strftime('%Y-%m-%dT%H:%M:%fZ', c.last_seen / 1000.0, 'unixepoch') AS last_seen
         FROM error_details AS d LEFT JOIN error_counts AS c ON c.fingerprint = d.fingerprint;
-"];
+",
+    "
+    CREATE INDEX counts_by_count ON error_counts (count, fingerprint);
+    CREATE INDEX counts_by_last_seen ON error_counts (last_seen, fingerprint);
+    CREATE INDEX counts_by_first_seen ON error_counts (first_seen, fingerprint);
+    ALTER TABLE error_details ADD COLUMN stored_at INTEGER;
+    CREATE INDEX details_by_service ON error_details (service);
+    CREATE INDEX details_by_level ON error_details (level);
+    CREATE INDEX details_by_environment ON error_details (environment);
+    CREATE INDEX details_by_message ON error_details (substr(message, 1, 64));
+",
+];
 
 const JOURNAL: &[&str] = &["
     CREATE TABLE errsift_settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;

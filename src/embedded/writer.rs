@@ -12,8 +12,9 @@ use super::{Sync, Turn, connect, faults::refused, loaded, position, stored};
 use crate::{tags, totals::totals};
 
 const DETAILS: &str = "INSERT OR IGNORE INTO error_details (fingerprint, rule, message, \
-    stack_trace, type, level, service, environment, \"release\", tags) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    stack_trace, type, level, service, environment, \"release\", tags, stored_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+    CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER))";
 const GUARD: &str = "UPDATE applied_epochs SET epoch = ?1, seq = ?2, events = events + ?3 \
     WHERE shard = ?4 AND part = ?5 AND term = ?6 AND nonce = ?7 AND epoch = ?8";
 const COUNT: &str = "INSERT INTO error_counts (fingerprint, count, first_seen, last_seen) \

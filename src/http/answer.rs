@@ -62,6 +62,11 @@ impl Answer {
         Self::ok(PROMETHEUS_TEXT, text.into())
     }
 
+    /// A document in JSON that is not enveloped.
+    pub fn document(json: &'static str) -> Self {
+        Self::ok(JSON, Bytes::from_static(json.as_bytes()))
+    }
+
     /// What was wrong, as of `at`.
     pub fn fault(fault: &Fault, at: Timestamp) -> Self {
         let status = fault.status();

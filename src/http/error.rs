@@ -1,9 +1,10 @@
-//! `GET /errors/{fingerprint}`: one error as the view `errors` shows it.
+//! `GET /errors/{fingerprint}`: one error as the view `errors` shows it, and its windows.
 
 use errsift_ops::{event::Payload, fingerprint::Fingerprint, timestamp::Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::{Front, answer::Answer, fault::Fault, health::ask};
+use super::{Front, answer::Answer, fault::Fault, health::ask, windows::Series};
+use crate::query::{self, Points};
 
 /// One error with its live count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +23,12 @@ pub struct ErrorView {
     pub last_seen: Option<Timestamp>,
 }
 
-/// The view's columns, in its order.
+/// The view's columns, in its order, but for the stack trace, which may be long.
 #[derive(Serialize)]
 struct Row<'a> {
     fingerprint: String,
     rule: Option<u16>,
     message: Option<&'a str>,
-    stack_trace: Option<&'a str>,
     r#type: Option<&'a str>,
     level: Option<&'a str>,
     service: Option<&'a str>,
@@ -48,14 +48,13 @@ impl Serialize for Tags<'_> {
     }
 }
 
-impl Serialize for ErrorView {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl ErrorView {
+    fn row(&self) -> Row<'_> {
         let payload = self.payload.as_ref();
         Row {
             fingerprint: self.fingerprint.to_string(),
             rule: self.rule,
             message: payload.map(|payload| payload.message.as_str()),
-            stack_trace: payload.and_then(|payload| payload.stack_trace.as_deref()),
             r#type: payload.and_then(|payload| payload.kind.as_deref()),
             level: payload.and_then(|payload| payload.level.as_deref()),
             service: payload.and_then(|payload| payload.service.as_deref()),
@@ -66,18 +65,34 @@ impl Serialize for ErrorView {
             first_seen: self.first_seen.map(|at| at.to_string()),
             last_seen: self.last_seen.map(|at| at.to_string()),
         }
-        .serialize(serializer)
     }
 }
 
+/// As a row of a list.
+impl Serialize for ErrorView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.row().serialize(serializer)
+    }
+}
+
+/// One error with everything that is known of it.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
+    stack_trace: Option<&'a str>,
+    windows: Series,
+}
+
 /// Shows the error whose fingerprint is `text`.
-pub async fn error<I>(front: &Front<I>, text: &str) -> Result<Answer, Fault> {
+pub async fn error<I>(front: &Front<I>, text: &str, query: Option<&str>) -> Result<Answer, Fault> {
     let fingerprint: Fingerprint = text.parse()?;
-    let found = ask(front, "errors", move |operations| operations.error(fingerprint)).await?;
-    let view = found
-        .map_err(|reason| Fault::Away { part: "errors", reason })?
-        .ok_or(Fault::NoSuchError)?;
-    Ok(Answer::success(view, front.operations.clock().wall()))
+    let span = query::error(query, front.operations.clock().wall())?;
+    let found = ask(front, "errors", move |operations| operations.error(fingerprint, span)).await?;
+    let (view, points): (ErrorView, Points) = found?.ok_or(Fault::NoSuchError)?;
+    let stack_trace = view.payload.as_ref().and_then(|payload| payload.stack_trace.as_deref());
+    let whole = Whole { row: view.row(), stack_trace, windows: Series(points) };
+    Ok(Answer::success(whole, front.operations.clock().wall()))
 }
 
 #[cfg(test)]
@@ -95,7 +110,7 @@ mod tests {
             last_seen: Some(Timestamp::from_millis(1_700_000_000_123)),
         };
         let absent = format!(
-            r#"{{"fingerprint":"{}","rule":null,"message":null,"stack_trace":null,"type":null,"level":null,"service":null,"environment":null,"release":null,"tags":null,"count":3,"first_seen":null,"last_seen":"2023-11-14T22:13:20.123Z"}}"#,
+            r#"{{"fingerprint":"{}","rule":null,"message":null,"type":null,"level":null,"service":null,"environment":null,"release":null,"tags":null,"count":3,"first_seen":null,"last_seen":"2023-11-14T22:13:20.123Z"}}"#,
             "ab".repeat(32)
         );
         assert_eq!(serde_json::to_string(&view).unwrap(), absent);

@@ -3,6 +3,8 @@
 use errsift_ops::{body, fingerprint::NotAFingerprint};
 use hyper::StatusCode;
 
+use crate::query::{QueryFault, Wrong};
+
 /// Why a request is not answered as the client hoped; the message names the part at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -51,6 +53,9 @@ pub enum Fault {
     /// The fingerprint in the path is none.
     #[error(transparent)]
     NotAFingerprint(#[from] NotAFingerprint),
+    /// The query string is not understood.
+    #[error(transparent)]
+    Query(#[from] Wrong),
     /// No event with this fingerprint was ever applied or journaled.
     #[error("fingerprint: no such error is stored")]
     NoSuchError,
@@ -64,6 +69,12 @@ pub enum Fault {
     },
 }
 
+impl From<QueryFault> for Fault {
+    fn from(fault: QueryFault) -> Self {
+        Self::Away { part: "errors", reason: fault.to_string() }
+    }
+}
+
 impl Fault {
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
@@ -71,6 +82,7 @@ impl Fault {
             Self::TransferEncoding
             | Self::BodyBroken
             | Self::NotAnEvent(_)
+            | Self::Query(_)
             | Self::NotAFingerprint(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchPath | Self::NoSuchError => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,

@@ -26,11 +26,14 @@ mod fault;
 mod health;
 mod ingest;
 pub mod limit;
+mod list;
 mod media;
+mod openapi;
 mod requests;
 mod route;
 mod socket;
 mod standing;
+mod windows;
 
 use std::sync::Arc;
 
@@ -38,12 +41,15 @@ use errsift_ops::{decode::Received, fingerprint::Fingerprint};
 use errsift_pipeline::ports::clock::Clock;
 use tokio::sync::Semaphore;
 
+use crate::query::{ListQuery, Points, QueryFault, Span, WindowsQuery};
+
 pub use self::{
     accept::serve,
     error::ErrorView,
     health::Health,
     ingest::Waiting,
     limit::Limits,
+    list::Page,
     requests::{GONE, Requests},
 };
 
@@ -56,9 +62,19 @@ pub trait Intake: Clone + Send + Sync + 'static {
 
 /// What the process shows of itself and of what is stored.
 pub trait Operations: Send + Sync + 'static {
-    /// One error with its live count, or `None` if it was never seen. May block. `Err` says why
-    /// the store cannot be asked.
-    fn error(&self, fingerprint: Fingerprint) -> Result<Option<ErrorView>, String>;
+    /// One error with its live count and its windows in `span`, or `None` if it was never seen.
+    /// May block.
+    fn error(
+        &self,
+        fingerprint: Fingerprint,
+        span: Span,
+    ) -> Result<Option<(ErrorView, Points)>, QueryFault>;
+
+    /// A page of a list. May block.
+    fn list(&self, query: &ListQuery) -> Result<Page, QueryFault>;
+
+    /// Counts over time. May block.
+    fn windows(&self, query: &WindowsQuery) -> Result<Points, QueryFault>;
 
     /// How the stores are, as last known; must not block.
     fn health(&self) -> Health;

@@ -12,15 +12,21 @@ use super::{
     fault::Fault,
     health,
     ingest::ingest,
+    list::list,
+    openapi,
     requests::InFlight,
     standing::{Phase, Standing},
+    windows::windows,
 };
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route<'a> {
     Log,
+    List,
     Error(&'a str),
+    Windows,
+    OpenApi,
     Health,
     HealthErrors,
     HealthJournal,
@@ -41,6 +47,9 @@ impl<'a> Route<'a> {
         }
         match path.strip_prefix("/api/v1").unwrap_or(path) {
             "/errors/log" => Self::Log,
+            "/errors" => Self::List,
+            "/windows" => Self::Windows,
+            "/openapi.json" => Self::OpenApi,
             "/health" => Self::Health,
             "/health/db" => Self::HealthErrors,
             "/health/redis" => Self::HealthJournal,
@@ -57,7 +66,10 @@ impl<'a> Route<'a> {
     fn name(self) -> &'static str {
         match self {
             Self::Log => "/errors/log",
+            Self::List => "/errors",
             Self::Error(_) => "/errors/{fingerprint}",
+            Self::Windows => "/windows",
+            Self::OpenApi => "/openapi.json",
             Self::Health => "/health",
             Self::HealthErrors => "/health/db",
             Self::HealthJournal => "/health/redis",
@@ -82,12 +94,16 @@ impl<'a> Route<'a> {
     async fn handle<I: Intake>(
         self,
         front: &Front<I>,
+        query: Option<&str>,
         headers: &HeaderMap,
         body: &mut Body,
     ) -> Result<Answer, Fault> {
         match self {
             Self::Log => ingest(front, headers, body).await,
-            Self::Error(fingerprint) => error(front, fingerprint).await,
+            Self::List => list(front, query).await,
+            Self::Error(fingerprint) => error(front, fingerprint, query).await,
+            Self::Windows => windows(front, query).await,
+            Self::OpenApi => Ok(Answer::document(openapi::DOCUMENT)),
             Self::Health => health::health(front),
             Self::HealthErrors => health::errors(front),
             Self::HealthJournal => health::journal(front),
@@ -113,7 +129,7 @@ pub async fn answer<I: Intake>(
     let in_flight =
         InFlight::begin(&*front.requests, clock, method_name(&head.method), route.name());
     let handled = match route.check(&head.method) {
-        Ok(()) => route.handle(front, &head.headers, &mut body).await,
+        Ok(()) => route.handle(front, head.uri.query(), &head.headers, &mut body).await,
         Err(fault) => Err(fault),
     };
     let answer = handled.unwrap_or_else(|fault| Answer::fault(&fault, clock.wall()));
@@ -144,6 +160,10 @@ mod tests {
         for (path, route) in [
             ("/errors/log", Route::Log),
             ("/api/v1/errors/log", Route::Log),
+            ("/errors", Route::List),
+            ("/api/v1/errors", Route::List),
+            ("/api/v1/windows", Route::Windows),
+            ("/openapi.json", Route::OpenApi),
             ("/errors/ab", Route::Error("ab")),
             ("/api/v1/errors/ab", Route::Error("ab")),
             ("/health", Route::Health),
@@ -155,7 +175,8 @@ mod tests {
         ] {
             assert_eq!(Route::of(path), route, "{path}");
         }
-        for path in ["", "/", "*", "/errors", "/errors/", "/errors/a/b", "/api/v1", "/api/v1/livez"]
+        for path in
+            ["", "/", "*", "/errors/", "/windows/", "/errors/a/b", "/api/v1", "/api/v1/livez"]
         {
             assert_eq!(Route::of(path), Route::Other, "{path}");
         }

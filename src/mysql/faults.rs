@@ -11,6 +11,10 @@ use crate::tls;
 pub const LOCK_WAIT: u16 = 1205;
 /// Deadlock; the transaction is rolled back.
 pub const DEADLOCK: u16 = 1213;
+/// A statement took longer than it was given: `MariaDB`'s number and `MySQL`'s.
+pub const TOO_LONG: [u16; 2] = [1969, 3024];
+/// A column, or an index, of this name is there already.
+pub const THERE_ALREADY: [u16; 2] = [1060, 1061];
 /// No such table.
 pub const NO_TABLE: u16 = 1146;
 /// A group replication or cluster certification refused the commit: rolled back.

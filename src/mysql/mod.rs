@@ -13,6 +13,7 @@ mod check;
 mod faults;
 mod guards;
 mod privileges;
+mod queries;
 mod reader;
 mod rows;
 mod schema;
@@ -29,6 +30,7 @@ use self::session::Session;
 use crate::{
     check::{Check, Demand},
     migrated::Migrate,
+    query::Queries,
     schema::{SchemaFault, SchemaVersion},
     tls::Tls,
 };
@@ -119,5 +121,9 @@ impl Migrate for MysqlErrors {
             }
             schema::migrate(live).await
         })?
+    }
+
+    fn queries(&self) -> Box<dyn Queries> {
+        Box::new(queries::MysqlQueries::new(self.session(self.demand)))
     }
 }

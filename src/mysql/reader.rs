@@ -56,7 +56,8 @@ fn select(shard: Shard, fingerprint: &Fingerprint) -> String {
     )
 }
 
-fn error_row(row: &Row) -> Result<ErrorRow, Failure> {
+/// Columns as [`select`] has them.
+pub fn error_row(row: &Row) -> Result<ErrorRow, Failure> {
     Ok(ErrorRow {
         epoch: Epoch(column(row, 0)?),
         count: column(row, 1)?,

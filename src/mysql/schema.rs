@@ -4,7 +4,7 @@
 //! again, and the version is written last.
 
 use super::{
-    faults::{Failure, NO_TABLE},
+    faults::{Failure, NO_TABLE, THERE_ALREADY},
     session::{Live, column},
 };
 use crate::{
@@ -23,12 +23,13 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
 ) ENGINE=InnoDB";
 
 /// Migration `n` stands at `n - 1`. One that has been released is never edited.
-const MIGRATIONS: &[&[&str]] = &[&[
-    "CREATE TABLE IF NOT EXISTS errsift_settings (
+const MIGRATIONS: &[&[&str]] = &[
+    &[
+        "CREATE TABLE IF NOT EXISTS errsift_settings (
         name VARCHAR(64) NOT NULL PRIMARY KEY,
         value VARCHAR(255) NOT NULL
     ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-    "CREATE TABLE IF NOT EXISTS error_details (
+        "CREATE TABLE IF NOT EXISTS error_details (
         fingerprint BINARY(32) NOT NULL PRIMARY KEY,
         `rule` SMALLINT UNSIGNED NOT NULL,
         message TEXT NOT NULL,
@@ -40,19 +41,19 @@ const MIGRATIONS: &[&[&str]] = &[&[
         `release` VARCHAR(255) NULL,
         tags MEDIUMTEXT NOT NULL
     ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-    "CREATE TABLE IF NOT EXISTS error_counts (
+        "CREATE TABLE IF NOT EXISTS error_counts (
         fingerprint BINARY(32) NOT NULL PRIMARY KEY,
         `count` BIGINT UNSIGNED NOT NULL,
         first_seen DATETIME(3) NOT NULL,
         last_seen DATETIME(3) NOT NULL
     ) ENGINE=InnoDB",
-    "CREATE TABLE IF NOT EXISTS error_windows (
+        "CREATE TABLE IF NOT EXISTS error_windows (
         window_start DATETIME NOT NULL,
         fingerprint BINARY(32) NOT NULL,
         `count` BIGINT UNSIGNED NOT NULL,
         PRIMARY KEY (window_start, fingerprint)
     ) ENGINE=InnoDB",
-    "CREATE TABLE IF NOT EXISTS applied_epochs (
+        "CREATE TABLE IF NOT EXISTS applied_epochs (
         shard SMALLINT UNSIGNED NOT NULL,
         part TINYINT UNSIGNED NOT NULL,
         term BIGINT UNSIGNED NOT NULL DEFAULT 0,
@@ -63,7 +64,7 @@ const MIGRATIONS: &[&[&str]] = &[&[
         events BIGINT UNSIGNED NOT NULL DEFAULT 0,
         PRIMARY KEY (shard, part)
     ) ENGINE=InnoDB",
-    "CREATE TABLE IF NOT EXISTS dead_letters (
+        "CREATE TABLE IF NOT EXISTS dead_letters (
         shard SMALLINT UNSIGNED NOT NULL,
         epoch BIGINT UNSIGNED NOT NULL,
         fingerprint BINARY(32) NOT NULL,
@@ -73,12 +74,26 @@ const MIGRATIONS: &[&[&str]] = &[&[
         payload LONGBLOB NULL,
         PRIMARY KEY (shard, epoch, fingerprint, window_start)
     ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-    "CREATE OR REPLACE SQL SECURITY INVOKER VIEW errors AS
+        "CREATE OR REPLACE SQL SECURITY INVOKER VIEW errors AS
         SELECT LOWER(HEX(d.fingerprint)) AS fingerprint, d.`rule`, d.message, d.stack_trace,
             d.`type`, d.`level`, d.service, d.environment, d.`release`, d.tags,
             COALESCE(c.`count`, 0) AS `count`, c.first_seen, c.last_seen
         FROM error_details AS d LEFT JOIN error_counts AS c ON c.fingerprint = d.fingerprint",
-]];
+    ],
+    // what lists are read by; built beside reading and writing
+    &[
+        "ALTER TABLE error_counts ADD INDEX by_count (`count`, fingerprint),
+            ADD INDEX by_last_seen (last_seen, fingerprint),
+            ADD INDEX by_first_seen (first_seen, fingerprint), ALGORITHM=INPLACE, LOCK=NONE",
+        // two steps: rows that are there keep NULL, and none is rewritten
+        "ALTER TABLE error_details ADD COLUMN stored_at DATETIME(3) NULL",
+        "ALTER TABLE error_details ALTER COLUMN stored_at SET DEFAULT (CURRENT_TIMESTAMP(3))",
+        "ALTER TABLE error_details ADD INDEX by_stored_at (stored_at),
+            ADD INDEX by_service (service), ADD INDEX by_level (`level`),
+            ADD INDEX by_environment (environment), ADD INDEX by_message (message(64)),
+            ALGORITHM=INPLACE, LOCK=NONE",
+    ],
+];
 
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]
 const NEWEST: SchemaVersion = SchemaVersion(MIGRATIONS.len() as u32);
@@ -106,7 +121,11 @@ async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFa
             continue;
         }
         for statement in *statements {
-            live.run(statement).await?;
+            match live.run_long(statement).await {
+                Err(failure)
+                    if failure.code().is_some_and(|code| THERE_ALREADY.contains(&code)) => {}
+                outcome => drop(outcome?),
+            }
         }
         settle(live, newest).await?;
         tracing::info!(version = number, "schema migrated");

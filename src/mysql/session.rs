@@ -13,6 +13,8 @@ use errsift_pipeline::ports::errors::ErrorsFault;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long one statement may take: a frozen server is noticed after this.
 const STATEMENT_MAX: Duration = Duration::from_secs(30);
+/// How long a change of the schema may take.
+const SCHEMA_CHANGE_MAX: Duration = Duration::from_secs(6 * 3600);
 /// Idle time after which TCP asks whether the server is still there.
 pub const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -103,6 +105,12 @@ impl Live {
         self.check_size(sql)?;
         timed(self.conn.query_drop(sql)).await?;
         Ok(self.conn.affected_rows())
+    }
+
+    /// Runs a change of the schema, which takes as long as its tables are large.
+    pub async fn run_long(&mut self, sql: &str) -> Result<(), Failure> {
+        let changed = timeout(SCHEMA_CHANGE_MAX, self.conn.query_drop(sql)).await;
+        Ok(changed.map_err(|_| Failure::TimedOut(SCHEMA_CHANGE_MAX))??)
     }
 
     /// Runs one query and returns its rows.

@@ -162,6 +162,34 @@ impl Backlog for RedisBacklog {
         })
     }
 
+    /// One command for each epoch instead of one for each count.
+    fn pending_all(
+        &mut self,
+        fingerprints: &[Fingerprint],
+        epochs: &[Epoch],
+    ) -> Result<Vec<Vec<u64>>, JournalFault> {
+        if epochs.is_empty() || fingerprints.is_empty() {
+            return Ok(vec![Vec::new(); fingerprints.len()]);
+        }
+        self.ask(|connection, keys| {
+            let mut pipe = redis::pipe();
+            for epoch in epochs {
+                let command = pipe.cmd("HMGET").arg(keys.pending(*epoch));
+                for fingerprint in fingerprints {
+                    command.arg(&fingerprint.0[..]);
+                }
+            }
+            let by_epoch: Vec<Vec<Option<u64>>> = pipe.query(connection)?;
+            let of = |at: usize| {
+                by_epoch
+                    .iter()
+                    .map(|counts| counts.get(at).copied().flatten().unwrap_or(0))
+                    .collect()
+            };
+            Ok((0..fingerprints.len()).map(of).collect())
+        })
+    }
+
     fn fence(&mut self) -> Result<Fence, JournalFault> {
         let read: Value =
             self.ask(|connection, keys| wire::read_fence(&keys.fence).query(connection))?;

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 fn errors_in(dir: &TempDir) -> EmbeddedErrors {
     let errors = EmbeddedErrors::new(dir.path().join("errsift.db"));
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(1));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
     errors
 }
 
@@ -111,9 +111,11 @@ fn a_schema_that_is_not_ours_is_refused() {
     for path in [&tables, &journal] {
         edit(path, "PRAGMA user_version = 99");
     }
-    for refused in [errors.migrate().unwrap_err(), file.migrate().unwrap_err()] {
+    for (refused, known) in
+        [(errors.migrate().unwrap_err(), "up to 2"), (file.migrate().unwrap_err(), "up to 1")]
+    {
         let text = refused.to_string();
-        assert!(text.contains("version 99") && text.contains("up to 1"), "{text}");
+        assert!(text.contains("version 99") && text.contains(known), "{text}");
     }
 }
 
@@ -159,4 +161,29 @@ fn applying_does_not_hold_up_commits() {
     assert_eq!(armed.fence().term, Term(1));
     // and readers see the last state while somebody writes
     assert_eq!(errors.reader().read(Shard(1), &fingerprint(1, 1)).unwrap().count, 0);
+}
+
+#[test]
+fn embedded_tables_answer_questions() {
+    let dir = TempDir::new().unwrap();
+    crate::queries::every(&errors_in(&dir));
+}
+
+/// A file of the first version, with errors in it, is brought up to date.
+#[test]
+fn a_file_of_the_first_version_is_upgraded() {
+    let dir = TempDir::new().unwrap();
+    let errors = errors_in(&dir);
+    crate::queries::fill(&errors);
+    let path = dir.path().join("errsift.db");
+    edit(
+        &path,
+        "DROP INDEX counts_by_count; DROP INDEX counts_by_last_seen; \
+         DROP INDEX counts_by_first_seen; DROP INDEX details_by_service; \
+         DROP INDEX details_by_level; DROP INDEX details_by_environment; \
+         DROP INDEX details_by_message; ALTER TABLE error_details DROP COLUMN stored_at; \
+         PRAGMA user_version = 1",
+    );
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
+    crate::queries::answers(&errors);
 }

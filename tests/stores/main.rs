@@ -3,6 +3,7 @@
 
 mod embedded;
 mod mysql;
+mod queries;
 mod redis;
 #[path = "../support/mod.rs"]
 mod support;

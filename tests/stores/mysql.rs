@@ -33,7 +33,7 @@ fn store(server: &Mariadb, database: &str) -> MysqlErrors {
 fn mysql_keeps_the_contract() {
     let server = Mariadb::start();
     let errors = store(&server, "whole");
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(1));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
     conformance::errors::every(&errors);
     // the smallest packet that the details of one error fit
     server.query("mysql", "SET GLOBAL max_allowed_packet = 1048576");
@@ -46,6 +46,40 @@ fn mysql_keeps_the_contract() {
         assert_eq!(of(name).unwrap().verdict, Verdict::Ok, "{name}");
     }
     people_query_the_view(&server, &errors);
+}
+
+#[test]
+fn mysql_answers_questions() {
+    let server = Mariadb::start();
+    let errors = store(&server, "questions");
+    errors.migrate().unwrap();
+    crate::queries::every(&errors);
+
+    // a database of the first version, with errors in it, is brought up to date, also when that
+    // was cut short before
+    let errors = store(&server, "upgraded");
+    errors.migrate().unwrap();
+    crate::queries::fill(&errors);
+    server.query(
+        "upgraded",
+        "ALTER TABLE error_counts DROP INDEX by_count, DROP INDEX by_last_seen, \
+         DROP INDEX by_first_seen",
+    );
+    server.query(
+        "upgraded",
+        "ALTER TABLE error_details DROP INDEX by_stored_at, DROP INDEX by_service, \
+         DROP INDEX by_level, DROP INDEX by_environment, DROP INDEX by_message, \
+         DROP COLUMN stored_at",
+    );
+    for cut_short in ["", "ALTER TABLE error_details DROP INDEX by_message"] {
+        if !cut_short.is_empty() {
+            server.query("upgraded", cut_short);
+            server.query("upgraded", "CREATE INDEX by_message ON error_details (message(64))");
+        }
+        server.query("upgraded", "DELETE FROM schema_migrations WHERE version = 2");
+        assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
+        crate::queries::answers(&errors);
+    }
 }
 
 fn people_query_the_view(server: &Mariadb, errors: &MysqlErrors) {
@@ -73,17 +107,17 @@ fn a_schema_is_made_once_and_guarded() {
     thread::scope(|scope| {
         let starts = [(); 2].map(|()| scope.spawn(|| errors.migrate().unwrap()));
         for start in starts {
-            assert_eq!(start.join().unwrap(), SchemaVersion(1));
+            assert_eq!(start.join().unwrap(), SchemaVersion(2));
         }
     });
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(1));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
 
     server.query("schema", "UPDATE errsift_settings SET value = '32' WHERE name = 'parts'");
     let refused = errors.migrate().unwrap_err();
     assert!(matches!(refused, SchemaFault::Setting { name: "parts", .. }), "{refused}");
     server.query("schema", "INSERT INTO schema_migrations VALUES (99, NOW())");
     let refused = errors.migrate().unwrap_err().to_string();
-    assert!(refused.contains("version 99") && refused.contains("up to 1"), "{refused}");
+    assert!(refused.contains("version 99") && refused.contains("up to 2"), "{refused}");
 
     server.query("schema", "DROP TABLE error_counts");
     let denied = errors.reader().read(Shard(1), &fingerprint(1, 1));

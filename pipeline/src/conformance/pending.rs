@@ -34,6 +34,13 @@ pub fn pending_counts_add_up(store: &dyn Store) {
     assert_eq!(pending(b, &[6, 5]), [0, 2]);
     assert_eq!(pending(fingerprint(3, 3), &[5]), [0]);
     assert!(pending(a, &[]).is_empty());
+    let all = |fingerprints: &[_], epochs: &[_]| {
+        store.backlog().pending_all(fingerprints, epochs).expect("the journal answers")
+    };
+    let three = [b, a, fingerprint(3, 3)];
+    assert_eq!(all(&three, &[Epoch(5), Epoch(6)]), [[2, 0], [11, 100], [0, 0]]);
+    assert_eq!(all(&three, &[]), [[0; 0]; 3]);
+    assert!(all(&[], &[Epoch(5)]).is_empty());
     backlog.reset_pending(&[Epoch(5), Epoch(9)]).expect("the journal answers");
     assert_eq!(pending(a, &[5, 6]), [0, 100]);
 }

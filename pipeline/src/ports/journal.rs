@@ -214,6 +214,15 @@ pub trait Backlog: Send + 'static {
         epochs: &[Epoch],
     ) -> Result<Vec<u64>, JournalFault>;
 
+    /// [`pending`](Self::pending) of each of `fingerprints`, in their order.
+    fn pending_all(
+        &mut self,
+        fingerprints: &[Fingerprint],
+        epochs: &[Epoch],
+    ) -> Result<Vec<Vec<u64>>, JournalFault> {
+        fingerprints.iter().map(|fingerprint| self.pending(fingerprint, epochs)).collect()
+    }
+
     /// The fence, as it stands.
     fn fence(&mut self) -> Result<Fence, JournalFault>;
 

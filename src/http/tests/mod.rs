@@ -26,7 +26,8 @@ use tokio::{
 };
 
 use self::client::{Answer, Client};
-use super::{ErrorView, Health, Intake, Limits, Operations, Requests, Waiting, serve};
+use super::{ErrorView, Health, Intake, Limits, Operations, Page, Requests, Waiting, serve};
+use crate::query::{ListQuery, Point, Points, Position, QueryFault, Span, WindowsQuery};
 
 /// Long enough for any machine, short enough to see that a test hangs.
 const HANG: Duration = Duration::from_secs(30);
@@ -81,18 +82,44 @@ impl Intake for Pipeline {
 /// Stores whose health can be set.
 struct Stores(Mutex<Health>);
 
-impl Operations for Stores {
-    fn error(&self, fingerprint: Fingerprint) -> Result<Option<ErrorView>, String> {
-        self.0.lock().unwrap().errors.clone()?;
+const BOOM: Fingerprint = Fingerprint([0xab; 32]);
+
+impl Stores {
+    fn boom(&self) -> Result<ErrorView, QueryFault> {
+        self.0.lock().unwrap().errors.clone().map_err(QueryFault::Away)?;
         let payload = Payload { message: "boom".to_owned(), ..Payload::default() };
-        Ok((fingerprint == Fingerprint([0xab; 32])).then_some(ErrorView {
-            fingerprint,
+        Ok(ErrorView {
+            fingerprint: BOOM,
             rule: Some(1),
             payload: Some(payload),
             count: 3,
             first_seen: None,
             last_seen: None,
-        }))
+        })
+    }
+}
+
+impl Operations for Stores {
+    fn error(
+        &self,
+        fingerprint: Fingerprint,
+        span: Span,
+    ) -> Result<Option<(ErrorView, Points)>, QueryFault> {
+        let points = vec![Point { start: span.since, count: 3 }];
+        let view = ErrorView { fingerprint, ..self.boom()? };
+        Ok((fingerprint == BOOM).then_some((view, Points { span, points })))
+    }
+
+    fn list(&self, query: &ListQuery) -> Result<Page, QueryFault> {
+        let cursor = Position { key: 3, fingerprint: BOOM }.cursor(query.sort);
+        Ok(Page { errors: vec![self.boom()?], next_cursor: Some(cursor) })
+    }
+
+    fn windows(&self, query: &WindowsQuery) -> Result<Points, QueryFault> {
+        match &query.service {
+            Some(_) => Err(QueryFault::TooLong),
+            None => Ok(Points { span: query.span, points: Vec::new() }),
+        }
     }
 
     fn health(&self) -> Health {

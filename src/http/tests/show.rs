@@ -7,12 +7,15 @@ async fn an_error_is_shown_by_its_fingerprint() {
     let server = Server::start(Limits::default()).await;
     let known = "ab".repeat(32);
     for prefix in ["", "/api/v1"] {
-        let answer = server.ask(&get(&format!("{prefix}/errors/{known}?pretty=1"))).await;
+        let answer =
+            server.ask(&get(&format!("{prefix}/errors/{known}?since=-5m&until=1700000000"))).await;
         assert_eq!(answer.status, 200);
         let start = format!(
             r#"{{"success":true,"data":{{"fingerprint":"{known}","rule":1,"message":"boom","#
         );
         assert!(answer.body.starts_with(&start), "{}", answer.body);
+        let windows = r#""windows":{"since":"2023-11-14T22:08:00.000Z","until":"2023-11-14T22:13:30.000Z","step_s":30,"points":[{"start":"2023-11-14T22:08:00.000Z","count":3}]}}"#;
+        assert!(answer.body.contains(windows), "{}", answer.body);
         assert!(answer.body.ends_with(r#""timestamp":"2023-11-14T22:13:20.123Z"}"#));
     }
     let answer = server.ask(&get(&format!("/errors/{}", "cd".repeat(32)))).await;
@@ -28,6 +31,35 @@ async fn an_error_is_shown_by_its_fingerprint() {
     assert_eq!(answer.status, 503);
     assert!(answer.has("retry-after: 1"));
     assert!(answer.body.contains(r#""message":"errors: no connection""#));
+}
+
+#[tokio::test]
+async fn lists_and_windows_are_shown() {
+    let server = Server::start(Limits::default()).await;
+    let answer = server.ask(&get("/api/v1/errors?sort=last_seen&limit=1")).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let known = "ab".repeat(32);
+    let start = format!(
+        r#"{{"success":true,"data":{{"errors":[{{"fingerprint":"{known}","rule":1,"message":"boom","type":null,"#
+    );
+    assert!(answer.body.starts_with(&start), "{}", answer.body);
+    let cursor = format!(r#"],"next_cursor":"1l0000000000000003{known}"}},"timestamp""#);
+    assert!(answer.body.contains(&cursor), "{}", answer.body);
+
+    let answer = server.ask(&get("/windows?until=1700000000&since=1699999980")).await;
+    let data = r#""data":{"since":"2023-11-14T22:13:00.000Z","until":"2023-11-14T22:13:30.000Z","step_s":30,"points":[]}"#;
+    assert!(answer.body.contains(data), "{}", answer.body);
+    let answer = server.ask(&get("/windows?service=large")).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("ask for a shorter range"));
+
+    let answer = server.ask(&get("/errors?limit=501")).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains(r#""message":"limit: expected a number from 1 to 500""#));
+    let answer = server.ask(&get("/openapi.json")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, super::super::openapi::DOCUMENT));
+    server.stores.0.lock().unwrap().errors = Err("no connection".to_owned());
+    assert_eq!(server.ask(&get("/errors")).await.status, 503);
 }
 
 #[tokio::test]
@@ -93,7 +125,7 @@ async fn unknown_paths_and_methods_are_said_so() {
         ("POST", "/errors/ab", 405, "allow: get, head"),
         ("BREW", "/metrics", 405, "allow: get, head"),
         ("GET", "/", 404, ""),
-        ("POST", "/errors", 404, ""),
+        ("POST", "/errors", 405, "allow: get, head"),
         ("OPTIONS", "*", 404, ""),
         ("GET", "/errors/log/", 404, ""),
     ] {
