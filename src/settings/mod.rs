@@ -5,7 +5,7 @@ mod stores;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 pub use self::{http::HttpSettings, stores::StoreSettings};
 
@@ -29,6 +29,27 @@ pub struct Serve {
     #[arg(long, global = true, env = "ERRSIFT_WORKERS", default_value = "1", value_parser = workers,
           value_name = "N")]
     pub workers: NonZeroUsize,
+
+    /// Whether to count what each operator of the dataflow does: on or off
+    #[arg(
+        long,
+        global = true,
+        env = "ERRSIFT_OPERATOR_METRICS",
+        default_value = "on",
+        hide = true,
+        value_enum,
+        value_name = "SWITCH"
+    )]
+    pub operator_metrics: Switch,
+}
+
+/// Something that can be switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is not.
+    Off,
 }
 
 const INTERVAL_RANGE: &str = "expected a time from 100ms to 1h, such as 30s, 500ms or 5m";
