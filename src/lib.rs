@@ -11,6 +11,7 @@ pub mod durability;
 pub mod embedded;
 pub mod http;
 mod logging;
+pub mod metered;
 pub mod metrics;
 pub mod migrated;
 pub mod mysql;

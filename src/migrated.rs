@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
-    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-    Range,
+    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+    ErrorsWriter, Guards, Range,
 };
 
 use crate::{
@@ -105,6 +105,11 @@ impl<S: Migrate> ErrorsWriter for Handle<S, Box<dyn ErrorsWriter>> {
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
         self.migrated.ensure()?;
         self.inner.guards(shard)
+    }
+
+    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+        self.migrated.ensure()?;
+        self.inner.dead_letters(shard)
     }
 }
 

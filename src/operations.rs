@@ -23,13 +23,16 @@ use errsift_pipeline::{
 
 use crate::{
     http::{ErrorView, Health, Operations, Page},
-    metrics::Metrics,
+    metered::Metered,
+    metrics::{Counted, Metrics},
     query::{self, ListQuery, Points, Queries, QueryFault, Span, WindowsQuery},
-    stores::Backend,
 };
 
 /// How often the stores are asked whether they answer.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the stores' settings are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Handles kept for the next calls.
 const IDLE_MAX: usize = 8;
@@ -43,10 +46,11 @@ struct Handles {
 
 /// The running process as its front end sees it.
 pub struct Process {
-    backend: Arc<Backend>,
+    backend: Arc<Metered>,
     shard: Shard,
     epochs: Arc<OpenEpochs>,
     counters: Arc<Counters>,
+    counted: Counted,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     answers: Mutex<Answers>,
@@ -62,19 +66,20 @@ struct Answers {
 }
 
 impl Process {
-    /// A view of the pipeline that counts into `counters`.
+    /// A view of the pipeline that has `counted`.
     pub fn new(
-        backend: Arc<Backend>,
+        backend: Arc<Metered>,
         shard: Shard,
-        (counters, epochs): (Arc<Counters>, Arc<OpenEpochs>),
+        counted: Counted,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new(Self {
             backend,
             shard,
-            epochs,
-            counters,
+            epochs: Arc::clone(&counted.epochs),
+            counters: Arc::clone(&counted.counters),
+            counted,
             metrics,
             clock,
             answers: Mutex::new(Answers { journal: Ok(()), errors: Ok(()) }),
@@ -92,15 +97,25 @@ impl Process {
     /// not hide the other. The threads end with the process.
     pub fn watch(self: &Arc<Self>) {
         let (this, mut backlog) = (Arc::clone(self), self.backend.backlog());
-        ask_repeatedly("ask-journal", move || {
+        ask_repeatedly("ask-journal", ASK_INTERVAL, move || {
             let answer = backlog.fence().map(drop).map_err(|fault| fault.to_string());
             this.answers().journal = answer;
         });
         let (this, mut errors) = (Arc::clone(self), self.backend.errors().writer());
-        ask_repeatedly("ask-errors", move || {
+        ask_repeatedly("ask-errors", ASK_INTERVAL, move || {
             let answer = errors.guards(this.shard).map(drop).map_err(|fault| fault.to_string());
+            if answer.is_ok()
+                && let Ok(letters) = errors.dead_letters(this.shard)
+            {
+                this.counters.dead_letters.set(letters.rows);
+                this.counters.dead.set(letters.events);
+            }
             this.counters.errors_up.set(u64::from(answer.is_ok()));
             this.answers().errors = answer;
+        });
+        let this = Arc::clone(self);
+        ask_repeatedly("look-at-settings", LOOK_INTERVAL, move || {
+            this.metrics.look(this.backend.backend(), this.clock.wall());
         });
     }
 
@@ -113,11 +128,11 @@ impl Process {
     }
 }
 
-fn ask_repeatedly(name: &str, mut ask: impl FnMut() + Send + 'static) {
+fn ask_repeatedly(name: &str, pause: Duration, mut ask: impl FnMut() + Send + 'static) {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
         loop {
             ask();
-            thread::sleep(ASK_INTERVAL);
+            thread::sleep(pause);
         }
     });
     drop(thread.expect("the system has room for a thread at start"));
@@ -215,7 +230,7 @@ impl Operations for Process {
     }
 
     fn metrics(&self) -> String {
-        self.metrics.text(&self.counters)
+        self.metrics.text(&self.counted, self.clock.as_ref())
     }
 
     fn clock(&self) -> &dyn Clock {

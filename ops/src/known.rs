@@ -24,6 +24,16 @@ impl Known {
         Self { fingerprints }
     }
 
+    /// Fingerprints in the set.
+    pub fn len(&self) -> usize {
+        self.fingerprints.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.fingerprints.is_empty()
+    }
+
     /// Whether `fingerprint` is in the set; counts as a use.
     ///
     /// ```

@@ -1,5 +1,7 @@
 //! Those who wait for an answer, and the answer.
 
+use std::time::Duration;
+
 use errsift_ops::body::Fault;
 
 /// What an event's sender is told.
@@ -20,6 +22,11 @@ pub enum Outcome {
 pub trait Waiter: Send + Sized + 'static {
     /// Tells one.
     fn answer(self, outcome: Outcome);
+
+    /// Since when, by the monotonic clock; `None` leaves it out of the histograms of waiting.
+    fn waiting_since(&self) -> Option<Duration> {
+        None
+    }
 
     /// Tells all who waited for one flight. An implementation may wake each of its threads once
     /// instead of once per waiter.

@@ -1,6 +1,8 @@
 //! What the pipeline counts about itself, for metrics and the ledger.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::histogram::{BYTES, EVENTS, Histogram, MICROSECONDS};
 
 /// A number that only the pipeline changes and anybody may read.
 #[derive(Debug, Default)]
@@ -28,6 +30,64 @@ impl Counter {
     }
 }
 
+/// A number that may be below zero.
+#[derive(Debug, Default)]
+pub struct Difference(AtomicI64);
+
+impl Difference {
+    /// Replaces the value by `more - less`.
+    pub fn set(&self, more: u64, less: u64) {
+        self.0.store(more.wrapping_sub(less).cast_signed(), Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Where events and flights spend their time, and how large flights are. Durations are in
+/// microseconds.
+#[derive(Debug)]
+pub struct Stages {
+    /// Of an event: from its offer to the worker's taking it out of the channel.
+    pub channel: Histogram,
+    /// Of an event: from its offer to the answer that it is stored.
+    pub ack: Histogram,
+    /// Of a flight: from its first event until the journal is free for it.
+    pub forming: Histogram,
+    /// Of a flight: from then until its bytes are handed to the journal.
+    pub sealing: Histogram,
+    /// Of a flight: from handing its bytes over until the journal's thread hears that it is
+    /// executed and durable; the last try only, if there were several.
+    pub commit: Histogram,
+    /// Of a flight: from then until the worker takes it in and may send the next.
+    pub settling: Histogram,
+    /// Events of executed flights.
+    pub events: Histogram,
+    /// Entries of executed flights.
+    pub entries: Histogram,
+    /// Bytes of executed flights' jobs.
+    pub bytes: Histogram,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        let time = || Histogram::new(MICROSECONDS);
+        Self {
+            channel: time(),
+            ack: time(),
+            forming: time(),
+            sealing: time(),
+            commit: time(),
+            settling: time(),
+            events: Histogram::new(EVENTS),
+            entries: Histogram::new(EVENTS),
+            bytes: Histogram::new(BYTES),
+        }
+    }
+}
+
 /// Events by what became of them, and the pipeline's stages. All are of this process, but for
 /// `journaled` and `counted`, which go on from what the stores say.
 #[derive(Debug, Default)]
@@ -50,14 +110,21 @@ pub struct Counters {
     pub journaled: Counter,
     /// Events ever applied on this shard: the guard rows' total.
     pub counted: Counter,
+    /// Events of flights that were sealed and will certainly never be executed.
+    pub dropped: Counter,
+    /// Events taken in and neither refused, dropped nor executed yet.
+    pub in_flight: Counter,
+    /// The ledger's first difference: events taken from the channel, less those refused, dropped,
+    /// in flight and journaled. Reckoned by the ingest worker between two steps, when nothing
+    /// moves, so it is exact at any time.
+    pub acked_difference: Difference,
+    /// The ledger's second difference: the fence's events at the end of the last applied epoch,
+    /// less the guard rows' and the dead. Reckoned when guards are read back before a trim.
+    pub applied_difference: Difference,
     /// Flights executed.
     pub flights: Counter,
-    /// Entries in them.
-    pub flight_entries: Counter,
-    /// Bytes of their jobs.
-    pub flight_bytes: Counter,
-    /// Microseconds from sending a flight to its end, summed.
-    pub flight_micros: Counter,
+    /// Where time is spent.
+    pub stages: Stages,
     /// Commits that the journal refused.
     pub refused: Counter,
     /// Commits whose answer was lost.
@@ -78,6 +145,14 @@ pub struct Counters {
     pub applied_epoch: Counter,
     /// Entries that wait in the channel between the front end and ingest.
     pub channel_depth: Counter,
+    /// Errors that ingest knows to be stored.
+    pub known: Counter,
+    /// Bytes of jobs in memory that are not applied yet.
+    pub apply_backlog_bytes: Counter,
+    /// Rows in the tables' dead letters, as last read.
+    pub dead_letters: Counter,
+    /// Events in them.
+    pub dead: Counter,
     /// Jobs in the journal, as last read.
     pub journal_jobs: Counter,
     /// Bytes of the journal, as last read.

@@ -63,36 +63,94 @@ impl EpochClock {
     }
 }
 
-/// The epochs that have reached apply and are not trimmed yet, each with its last flight.
+/// The epochs that have reached apply and are not trimmed yet, and what the fence said at their
+/// ends.
 #[derive(Debug, Default)]
-pub struct OpenEpochs(Mutex<BTreeMap<Epoch, Seq>>);
+pub struct OpenEpochs(Mutex<Standing>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    /// Each with its last flight and when the server received its first event.
+    open: BTreeMap<Epoch, (Seq, Timestamp)>,
+    /// The first epoch that is not applied, as far as is known.
+    frontier: Epoch,
+    /// The fence's events at each epoch's end: what all parts together must have counted then.
+    totals: BTreeMap<Epoch, u64>,
+}
+
+/// How far apply is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Epochs that have reached apply and are not in the tables.
+    pub epochs: usize,
+    /// When the server received the first event of the first of them.
+    pub since: Option<Timestamp>,
+    /// When the server received the first event that the journal still holds.
+    pub journal_since: Option<Timestamp>,
+}
 
 impl OpenEpochs {
-    /// Notes that the flight `seq` belongs to `epoch`. Flights come in order.
-    pub(crate) fn note(&self, epoch: Epoch, seq: Seq) {
-        self.lock().insert(epoch, seq);
+    /// Notes that the flight `seq` belongs to `epoch`; its first event was received at `since`.
+    /// Flights come in order.
+    pub(crate) fn note(&self, epoch: Epoch, seq: Seq, since: Timestamp) {
+        let mut standing = self.lock();
+        let (last, oldest) = standing.open.entry(epoch).or_insert((seq, since));
+        *last = seq;
+        *oldest = since.min(*oldest);
+    }
+
+    /// Notes what the fence said when `epoch` had ended.
+    pub(crate) fn ended(&self, epoch: Epoch, events: u64) {
+        self.lock().totals.insert(epoch, events);
+    }
+
+    /// What the fence said when `epoch` had ended, if this process has seen it.
+    pub(crate) fn total(&self, epoch: Epoch) -> Option<u64> {
+        self.lock().totals.get(&epoch).copied()
+    }
+
+    /// Notes that all epochs before `frontier` are applied (`None`: all).
+    pub(crate) fn applied(&self, frontier: Option<Epoch>) {
+        self.lock().frontier = frontier.unwrap_or(Epoch(u64::MAX));
+    }
+
+    /// How far apply is behind what has reached it.
+    pub fn lag(&self) -> Lag {
+        let standing = self.lock();
+        let since = |(_, (_, since)): (&Epoch, &(Seq, Timestamp))| {
+            // an epoch of empty flights only
+            Some(*since).filter(|since| *since != Timestamp::MAX)
+        };
+        let mut waiting = standing.open.range(standing.frontier..);
+        Lag {
+            epochs: waiting.clone().count(),
+            since: waiting.find_map(since),
+            journal_since: standing.open.iter().find_map(since),
+        }
     }
 
     /// Those after `after` that are before `before`, or all after it, in order.
     pub(crate) fn between(&self, after: Epoch, before: Option<Epoch>) -> Vec<(Epoch, Seq)> {
-        let open = self.lock();
-        open.iter()
-            .filter(|(epoch, _)| **epoch > after && before.is_none_or(|before| **epoch < before))
-            .map(|(epoch, seq)| (*epoch, *seq))
+        let standing = self.lock();
+        let open = standing.open.iter();
+        open.filter(|(epoch, _)| **epoch > after && before.is_none_or(|before| **epoch < before))
+            .map(|(epoch, (seq, _))| (*epoch, *seq))
             .collect()
     }
 
     /// Forgets all up to and including `upto`.
     pub(crate) fn forget(&self, upto: Epoch) {
-        self.lock().retain(|epoch, _| *epoch > upto);
+        let mut standing = self.lock();
+        standing.open.retain(|epoch, _| *epoch > upto);
+        standing.totals.retain(|epoch, _| *epoch >= upto);
     }
 
     /// All of them, in order.
     pub fn all(&self) -> Vec<Epoch> {
-        self.lock().keys().copied().collect()
+        self.lock().open.keys().copied().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Epoch, Seq>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -123,5 +181,28 @@ mod tests {
         clock.current(Duration::ZERO, Timestamp::default());
         assert_eq!(clock.close(Duration::ZERO, true), None);
         assert_eq!(clock.current(Duration::ZERO, Timestamp::default()), Epoch(7));
+    }
+
+    #[test]
+    fn lag_is_of_what_is_not_applied() {
+        let at = Timestamp::from_millis;
+        let epochs = OpenEpochs::default();
+        assert_eq!(epochs.lag(), Lag::default());
+        epochs.note(Epoch(5), Seq(1), at(1_000));
+        epochs.note(Epoch(5), Seq(2), at(900));
+        epochs.note(Epoch(6), Seq(3), Timestamp::MAX);
+        epochs.note(Epoch(7), Seq(4), at(3_000));
+        let lag = |epochs, since: Option<i64>, journal_since: Option<i64>| Lag {
+            epochs,
+            since: since.map(at),
+            journal_since: journal_since.map(at),
+        };
+        assert_eq!(epochs.lag(), lag(3, Some(900), Some(900)));
+        epochs.applied(Some(Epoch(6)));
+        assert_eq!(epochs.lag(), lag(2, Some(3_000), Some(900)));
+        epochs.forget(Epoch(5));
+        assert_eq!(epochs.lag(), lag(2, Some(3_000), Some(3_000)));
+        epochs.applied(None);
+        assert_eq!(epochs.lag(), lag(0, None, Some(3_000)));
     }
 }

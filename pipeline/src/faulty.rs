@@ -13,8 +13,8 @@ use errsift_ops::{
 
 use crate::ports::{
     errors::{
-        Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
-        Guards, Range,
+        Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+        ErrorsWriter, Guards, Range,
     },
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
@@ -221,6 +221,13 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
         match self.faults.next() {
             None => self.store.guards(shard),
+            Some(how) => Err(errors_fault(how)),
+        }
+    }
+
+    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+        match self.faults.next() {
+            None => self.store.dead_letters(shard),
             Some(how) => Err(errors_fault(how)),
         }
     }

@@ -17,6 +17,7 @@ use errsift_ops::{
 
 use crate::{
     counters::Counters,
+    epochs::OpenEpochs,
     ports::journal::Fence,
     settings::{APPLY_BACKLOG_BYTES_MAX, FEED_FLIGHTS_MAX},
     wake::Wake,
@@ -49,6 +50,7 @@ pub(crate) struct Feed {
     flights: Sender<Executed>,
     bytes: AtomicUsize,
     horizon: Mutex<Horizon>,
+    epochs: Arc<OpenEpochs>,
     wake: Arc<Wake>,
     counters: Arc<Counters>,
 }
@@ -57,13 +59,15 @@ impl Feed {
     /// A feed on which flights up to the fence's were executed, and their epochs closed, earlier.
     pub(crate) fn new(
         fence: Fence,
+        epochs: Arc<OpenEpochs>,
         wake: Arc<Wake>,
         counters: Arc<Counters>,
     ) -> (Arc<Self>, Receiver<Executed>) {
         let (flights, receiver) = bounded(FEED_FLIGHTS_MAX);
         let closed = Some((fence.epoch, fence.seq));
         let horizon = Mutex::new(Horizon { executed: fence.seq, closed, ended: false });
-        let feed = Self { flights, bytes: AtomicUsize::new(0), horizon, wake, counters };
+        epochs.ended(fence.epoch, fence.events);
+        let feed = Self { flights, bytes: AtomicUsize::new(0), horizon, epochs, wake, counters };
         (Arc::new(feed), receiver)
     }
 
@@ -86,8 +90,9 @@ impl Feed {
         self.bytes.fetch_sub(executed.job_bytes, Ordering::Relaxed);
     }
 
-    /// Says that `epoch` ended with the flight `seq`.
+    /// Says that `epoch` ended with the flight `seq`, which is the last that was executed.
     pub(crate) fn close(&self, epoch: Epoch, seq: Seq) {
+        self.epochs.ended(epoch, self.counters.journaled.get());
         self.change(|horizon| horizon.closed = Some((epoch, seq)));
         self.wake.wake();
     }
@@ -96,6 +101,12 @@ impl Feed {
     pub(crate) fn end(&self) {
         self.change(|horizon| horizon.ended = true);
         self.wake.wake();
+    }
+
+    /// Says how many bytes of jobs apply has in its dataflow.
+    pub(crate) fn note_fed(&self, bytes: usize) {
+        let waiting = self.bytes.load(Ordering::Relaxed);
+        self.counters.apply_backlog_bytes.set((bytes + waiting) as u64);
     }
 
     /// How far ingest has come.

@@ -36,6 +36,8 @@ pub struct Settings {
     pub ack_deadline: Duration,
     /// Apply workers.
     pub workers: NonZeroUsize,
+    /// Whether to count what each operator does.
+    pub operator_metrics: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             flush_interval: Duration::from_secs(30),
             ack_deadline: Duration::from_secs(5),
             workers: NonZeroUsize::MIN,
+            operator_metrics: true,
         }
     }
 }

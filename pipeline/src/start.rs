@@ -32,6 +32,7 @@ use crate::{
         worker::{self as ingest_worker, Ingest},
     },
     intake::Intake,
+    operators::Operators,
     ports::{
         clock::Clock,
         errors::{Claim, Errors},
@@ -60,6 +61,8 @@ pub struct Pipeline<W> {
     pub stops: Receiver<Stop>,
     /// What it counts.
     pub counters: Arc<Counters>,
+    /// What its operators do, if that is counted.
+    pub operators: Option<Arc<Operators>>,
     /// Epochs whose counts are pending.
     pub epochs: Arc<OpenEpochs>,
     /// Who it writes as.
@@ -113,11 +116,15 @@ pub fn start<W: Waiter>(
         epochs: Arc::default(),
         clock,
         counters: Arc::default(),
+        operators: settings.operator_metrics.then(Arc::default),
         stops: stops_sender,
         apply_wake: Arc::default(),
     };
     let (counters, epochs) = (Arc::clone(&shared.counters), Arc::clone(&shared.epochs));
-    let (feed, live) = Feed::new(fence, Arc::clone(&shared.apply_wake), Arc::clone(&counters));
+    let operators = shared.operators.clone();
+    epochs.ended(before.epoch, before.events);
+    let wake = Arc::clone(&shared.apply_wake);
+    let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
     let (pages_sender, pages) = bounded(1);
 
     let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender);
@@ -127,7 +134,7 @@ pub fn start<W: Waiter>(
     });
     let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
     let running = Running { ingest, apply, keeper };
-    Ok(Pipeline { intake, stops, counters, epochs, claim, running })
+    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running })
 }
 
 /// Requests that wait for the keeper.
@@ -181,6 +188,7 @@ struct Shared {
     epochs: Arc<OpenEpochs>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
+    operators: Option<Arc<Operators>>,
     stops: Sender<Stop>,
     apply_wake: Arc<Wake>,
 }
@@ -232,6 +240,7 @@ impl Shared {
             clock: Arc::clone(&self.clock),
             counters: Arc::clone(&self.counters),
             ack_deadline: settings.ack_deadline,
+            operators: self.operators.clone(),
         };
         let (ingest, stops) = (Mutex::new(Some(ingest)), self.stops.clone());
         let guards = workers(1, move |worker| {
@@ -291,6 +300,7 @@ impl Shared {
             counts,
             epochs: Arc::clone(&self.epochs),
             clock: Arc::clone(&self.clock),
+            operators: self.operators.clone(),
             first,
         }
     }

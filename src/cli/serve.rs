@@ -32,9 +32,10 @@ use super::{banner::banner, exit};
 use crate::{
     clock::SystemClock,
     http::{self, Limits, Waiting},
-    metrics::Metrics,
+    metered::Metered,
+    metrics::{Counted, Metrics},
     operations::Process,
-    settings::Serve,
+    settings::{Serve, Switch},
     stores::Backend,
 };
 
@@ -86,6 +87,11 @@ pub fn run(settings: &Serve) -> ExitCode {
     serve(&runtime, server)
 }
 
+/// Two metrics of one name: a mistake in this binary.
+fn twice(fault: prometheus::Error) -> (u8, String) {
+    (exit::OS, fault.to_string())
+}
+
 fn fail(code: u8, reason: &str) -> ExitCode {
     for line in reason.lines() {
         eprintln!("errsift: {line}");
@@ -111,24 +117,26 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
 
     let unavailable = |reason: String| (exit::UNAVAILABLE, reason);
     backend.migrate().map_err(|fault| (exit::CONFIG, fault.to_string()))?;
-    let stores = backend.open().map_err(|fault| unavailable(fault.to_string()))?;
-    let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let metrics = Metrics::new(settings, &Limits::default()).map_err(twice)?;
+    let metered = Metered::new(Arc::clone(backend), metrics.registry(), &clock).map_err(twice)?;
+    let stores = metered.open().map_err(|fault| unavailable(fault.to_string()))?;
+    let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
     let pipeline_settings = Settings {
         shard: Shard(settings.stores.shard),
         flush_interval: settings.flush_interval,
         workers: settings.workers,
+        operator_metrics: settings.operator_metrics == Switch::On,
         ..Settings::default()
     };
     let pipeline = start(&pipeline_settings, stores, Arc::clone(&clock), Nonce(nonce))
         .map_err(|fault| unavailable(format!("{}: {fault}", backend.describe().0)))?;
-    let metrics = Metrics::new().map_err(|fault| (exit::OS, fault.to_string()))?;
+    metrics.taken(&pipeline.claim).map_err(twice)?;
     let metrics = Arc::new(metrics);
-    let counted = (Arc::clone(&pipeline.counters), Arc::clone(&pipeline.epochs));
     let process = Process::new(
-        Arc::clone(backend),
+        Arc::new(metered),
         pipeline_settings.shard,
-        counted,
+        Counted::from(&pipeline),
         Arc::clone(&metrics),
         clock,
     );

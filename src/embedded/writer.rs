@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
 use errsift_pipeline::ports::errors::{
-    Applied, Claim, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards, Range,
+    Applied, Claim, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards, Range,
 };
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
@@ -146,6 +146,17 @@ impl ErrorsWriter for Writer {
         self.transact(|conn| {
             let guards = read_guards(conn, shard).map_err(|error| refused(&error))?;
             Ok((guards, false))
+        })
+    }
+
+    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+        self.transact(|conn| {
+            let sum = "SELECT count(*), coalesce(sum(count), 0) FROM dead_letters WHERE shard = ?1";
+            let row = |row: &Row<'_>| {
+                Ok(DeadLetters { rows: loaded(row.get(0)?), events: loaded(row.get(1)?) })
+            };
+            let letters = conn.query_row(sum, [shard.0], row).map_err(|error| refused(&error))?;
+            Ok((letters, false))
         })
     }
 }

@@ -8,7 +8,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use super::{Front, Intake, Limits, Operations, Requests, connection, limit};
+use super::{Front, Intake, Limits, Operations, Requests, connection, limit, requests::Open};
 
 /// Accepts connections until `shutdown` resolves; then stops accepting, lets every connection
 /// finish the exchange it is in, and returns when all have closed.
@@ -44,9 +44,10 @@ pub async fn serve<I: Intake>(
             next = next => next,
         };
         let (front, stop) = (Arc::clone(&front), stop.clone());
+        let open = Open::begin(&front.requests);
         tokio::spawn(async move {
             connection::attend(stream, front, stop).await;
-            drop(permit);
+            drop((open, permit));
         });
     }
     drop(listener);

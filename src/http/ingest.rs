@@ -1,5 +1,7 @@
 //! `POST /errors/log`: one event in, an answer when it is durable.
 
+use std::time::Duration;
+
 use errsift_ops::decode::Received;
 use errsift_pipeline::ack::{Outcome, Waiter};
 use hyper::HeaderMap;
@@ -9,12 +11,20 @@ use super::{Front, Intake, answer::Answer, body::Body, fault::Fault, media};
 
 /// A client that waits for its answer.
 #[derive(Debug)]
-pub struct Waiting(oneshot::Sender<Outcome>);
+pub struct Waiting {
+    outcome: oneshot::Sender<Outcome>,
+    /// By the monotonic clock.
+    since: Duration,
+}
 
 impl Waiter for Waiting {
     fn answer(self, outcome: Outcome) {
         // an error means that the client is gone, and with it whom to tell
-        let _gone = self.0.send(outcome);
+        let _gone = self.outcome.send(outcome);
+    }
+
+    fn waiting_since(&self) -> Option<Duration> {
+        Some(self.since)
     }
 }
 
@@ -31,7 +41,8 @@ pub async fn ingest<I: Intake>(
     let body = body.read(&front.limits).await?;
     let (waiter, outcome) = oneshot::channel();
     let at = front.operations.clock().wall();
-    let received = Received { body, at, waiter: Waiting(waiter) };
+    let since = front.operations.clock().monotonic();
+    let received = Received { body, at, waiter: Waiting { outcome: waiter, since } };
     front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
     match outcome.await {
         Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),

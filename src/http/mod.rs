@@ -79,7 +79,7 @@ pub trait Operations: Send + Sync + 'static {
     /// How the stores are, as last known; must not block.
     fn health(&self) -> Health;
 
-    /// All metrics in Prometheus' text format. May block.
+    /// All metrics in Prometheus' text format; must not block.
     fn metrics(&self) -> String;
 
     /// The time.

@@ -1,6 +1,6 @@
 //! What is measured of requests.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use errsift_pipeline::ports::clock::Clock;
 
@@ -19,6 +19,29 @@ pub trait Requests: Send + Sync + 'static {
     /// `/api/v1` in front, `other` for unknown paths; `seconds` run from the head to the answer.
     /// A request that was given up before its answer has status [`GONE`].
     fn observe(&self, method: &'static str, route: &'static str, status: u16, seconds: f64);
+
+    /// A connection was accepted.
+    fn accepted(&self) {}
+
+    /// One that was [`accepted`](Self::accepted) is closed; called exactly once for each.
+    fn closed(&self) {}
+}
+
+/// An accepted connection; closed when dropped.
+pub struct Open(Arc<dyn Requests>);
+
+impl Open {
+    /// Notes that it was accepted.
+    pub fn begin(requests: &Arc<dyn Requests>) -> Self {
+        requests.accepted();
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
 }
 
 /// A request in flight; observed when dropped.

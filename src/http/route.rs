@@ -109,7 +109,7 @@ impl<'a> Route<'a> {
             Self::HealthJournal => health::journal(front),
             Self::Live => Ok(health::live(front)),
             Self::Ready => health::ready(front),
-            Self::Metrics => health::metrics(front).await,
+            Self::Metrics => Ok(health::metrics(front)),
             Self::Other => Err(Fault::NoSuchPath),
         }
     }

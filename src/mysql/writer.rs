@@ -2,7 +2,7 @@
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard, tally::Tally};
 use errsift_pipeline::ports::errors::{
-    Applied, Claim, CountRow, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
+    Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
 };
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     rows::{
         Frame, push_bytes, push_datetime, push_number, push_text, push_text_or_null, statements,
     },
-    session::{Live, Session},
+    session::{Live, Session, column},
 };
 use crate::{tags, totals::totals};
 
@@ -75,6 +75,18 @@ impl ErrorsWriter for Writer {
 
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
         self.session.run(async |live| guards::read(live, shard).await)
+    }
+
+    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+        self.session.run(async |live| {
+            let sql = format!(
+                "SELECT COUNT(*), CAST(COALESCE(SUM(`count`), 0) AS UNSIGNED) \
+                 FROM dead_letters WHERE shard = {shard}"
+            );
+            let rows = live.query(&sql).await?;
+            let row = rows.first().ok_or_else(|| Failure::Value("no sum".to_owned()))?;
+            Ok(DeadLetters { rows: column(row, 0)?, events: column(row, 1)? })
+        })
     }
 }
 

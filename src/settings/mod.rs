@@ -11,7 +11,7 @@ mod tls;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 pub use self::{
     http::HttpSettings, process::ProcessSettings, stores::StoreSettings, tls::TlsSettings,
@@ -31,6 +31,17 @@ pub struct Serve {
           value_name = "N")]
     pub workers: NonZeroUsize,
 
+    /// Whether to count what each operator of the dataflow does: on or off
+    #[arg(
+        long,
+        env = "ERRSIFT_OPERATOR_METRICS",
+        default_value = "on",
+        hide = true,
+        value_enum,
+        value_name = "SWITCH"
+    )]
+    pub operator_metrics: Switch,
+
     /// Where and how to listen.
     #[command(flatten, next_help_heading = "Front end")]
     pub http: HttpSettings,
@@ -46,6 +57,15 @@ pub struct CheckSettings {
     /// Which stores to use.
     #[command(flatten, next_help_heading = "Stores")]
     pub stores: StoreSettings,
+}
+
+/// Something that can be switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is not.
+    Off,
 }
 
 const INTERVAL_RANGE: &str = "expected a time from 100ms to 1h, such as 30s, 500ms or 5m";

@@ -84,6 +84,8 @@ impl Feeder {
     /// Notes that all epochs before `frontier` are applied (`None`: all).
     pub(crate) fn applied(&mut self, frontier: Option<Epoch>) {
         self.fed.retain(|epoch, _| frontier.is_some_and(|frontier| *epoch >= frontier));
+        self.feed.note_fed(self.fed.values().sum());
+        self.epochs.applied(frontier);
     }
 
     /// The next thing to do. To be called until it says [`Feeding::Wait`] or [`Feeding::End`].
@@ -143,7 +145,7 @@ impl Feeder {
     fn give(&mut self, flight: Flight, job_bytes: usize) -> Feeding {
         self.next = flight.seq.next();
         self.epoch = self.epoch.max(flight.epoch);
-        self.epochs.note(flight.epoch, flight.seq);
+        self.epochs.note(flight.epoch, flight.seq, flight.received_min);
         *self.fed.entry(flight.epoch).or_default() += job_bytes;
         Feeding::Entries(flight.epoch, flight.entries)
     }

@@ -14,7 +14,7 @@ use crate::{
     counters::Counters,
     epochs::OpenEpochs,
     ports::{
-        errors::{Claim, ErrorsWriter},
+        errors::{Claim, ErrorsWriter, Guards},
         journal::{Backlog, Page},
     },
     settings::PAGE_JOBS,
@@ -122,7 +122,10 @@ impl Keeper {
     /// Drops what every part confirms, read back from the tables; returns whether it is done.
     fn trim(&mut self, epoch: Epoch, seq: Seq) -> bool {
         let confirmed = match self.errors.guards(self.claim.shard) {
-            Ok(guards) => guards.iter().all(|guard| guard.epoch >= epoch),
+            Ok(guards) => {
+                self.compare(&guards);
+                guards.iter().all(|guard| guard.epoch >= epoch)
+            }
             Err(fault) => {
                 tracing::debug!(%fault, "guards not read back, nothing trimmed");
                 return false;
@@ -149,6 +152,19 @@ impl Keeper {
         self.counters.applied_epoch.set(epoch.0);
         self.read_size();
         true
+    }
+
+    /// Compares what the tables have counted with what the fence said at the end of the epoch that
+    /// they stand at: the ledger's second difference. Between two epochs there is nothing to say.
+    fn compare(&self, guards: &Guards) {
+        let at = guards[0].epoch;
+        if let Some(journaled) = self.epochs.total(at)
+            && guards.iter().all(|guard| guard.epoch == at)
+        {
+            let counted: u64 = guards.iter().map(|guard| guard.events).sum();
+            let dead = self.counters.dead.get();
+            self.counters.applied_difference.set(journaled, counted + dead);
+        }
     }
 
     fn read_size(&mut self) {

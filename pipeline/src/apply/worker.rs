@@ -22,6 +22,7 @@ use crate::{
         store_details::DetailsHandle,
     },
     epochs::OpenEpochs,
+    operators::{self, Operators},
     ports::clock::Clock,
     settings::PENDING_INTERVAL,
     stop::Stop,
@@ -40,6 +41,8 @@ pub(crate) struct Apply {
     pub(crate) counts: CountsHandle,
     pub(crate) epochs: Arc<OpenEpochs>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where to count what operators do, if at all.
+    pub(crate) operators: Option<Arc<Operators>>,
     /// The first worker's; the others have none and take what it exchanges to them.
     pub(crate) first: Option<First>,
 }
@@ -54,7 +57,10 @@ pub(crate) struct First {
 
 /// Runs until everything that was journaled is applied and nothing follows.
 pub(crate) fn run(worker: &mut Worker, apply: Apply) {
-    let Apply { details, pending, counts, epochs, clock, first } = apply;
+    let Apply { details, pending, counts, epochs, clock, operators, first } = apply;
+    if let Some(operators) = operators {
+        operators::watch(worker, "apply", &operators);
+    }
     let due = Rc::new(Cell::new(false));
     let Handles { input, applied, pending: grown } =
         worker.dataflow_named::<u64, _, _>("Apply", |scope| {

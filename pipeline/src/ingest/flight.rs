@@ -17,6 +17,7 @@ use errsift_ops::{
 use crate::{
     ack::{Outcome, Waiter},
     counters::Counters,
+    histogram::{Batch, MICROSECONDS},
     ports::journal::Fence,
 };
 
@@ -33,8 +34,8 @@ impl<W: Waiter> Waiters<W> {
         Self { waiting: Mutex::new(waiting), counters }
     }
 
-    /// Tells all who still wait.
-    pub(crate) fn answer(&self, outcome: &Outcome) {
+    /// Tells all who still wait, at `now`.
+    pub(crate) fn answer(&self, outcome: &Outcome, now: Duration) {
         let waiting = std::mem::take(&mut *self.lock());
         if waiting.is_empty() {
             return;
@@ -46,7 +47,14 @@ impl<W: Waiter> Waiters<W> {
             Outcome::MaybeStored => &self.counters.maybe_stored,
         };
         counter.add(waiting.len() as u64);
+        let mut waits = Batch::new(MICROSECONDS);
+        if *outcome == Outcome::Stored {
+            for since in waiting.iter().filter_map(W::waiting_since) {
+                waits.observe_duration(now.saturating_sub(since));
+            }
+        }
         W::answer_all(waiting, outcome);
+        self.counters.stages.ack.take_in(&mut waits);
     }
 
     /// Whether nobody waits any more.
@@ -143,6 +151,11 @@ impl<W: Waiter> Sealed<W> {
     /// Whether a fence that stands so says that this flight, or what it has replaced, is executed.
     pub(crate) fn may_be(&self, found: &Fence) -> bool {
         self.after == *found || self.replaced == Some(*found)
+    }
+
+    /// Events that are journaled once it, or what it has replaced, is executed.
+    pub(crate) fn events(&self) -> u64 {
+        self.replaced.unwrap_or(self.after).events - self.before.events
     }
 
     pub(crate) fn seq(&self) -> Seq {

@@ -27,7 +27,7 @@ use crate::{
     ack::{Outcome, Waiter},
     counters::Counters,
     feed::{Executed, Feed},
-    ingest::sealer::Sealer,
+    ingest::{account::Account, sealer::Sealer},
 };
 
 /// What the worker holds of the graph.
@@ -48,12 +48,12 @@ pub(crate) fn ingest<W: Waiter>(
     wanted: impl FnMut(&Fingerprint) -> bool + 'static,
     sealer: Rc<RefCell<Sealer<W>>>,
     feed: Arc<Feed>,
-    counters: Arc<Counters>,
+    (account, counters): (Rc<RefCell<Account>>, Arc<Counters>),
 ) -> Handles<W> {
     let ((input, forming), received) = scope.new_unordered_input();
     let (events, faults) = received.decode();
-    faults.refuse(counters);
-    let (executed, journal) = events.fingerprint().tally(wanted).journal(sealer);
+    faults.refuse(Rc::clone(&account), counters);
+    let (executed, journal) = events.fingerprint().tally(wanted).journal(sealer, account);
     let (probe, executed) = executed.probe();
     executed.hand_over(feed);
     Handles { input, forming, journal, executed: probe }
@@ -61,15 +61,17 @@ pub(crate) fn ingest<W: Waiter>(
 
 /// Answers those whose bodies were not events.
 trait Refuse {
-    fn refuse(self, counters: Arc<Counters>);
+    fn refuse(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>);
 }
 
 impl<W: Waiter> Refuse for StreamVec<'_, u64, (Fault, W)> {
-    fn refuse(self, counters: Arc<Counters>) {
+    fn refuse(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>) {
         self.sink(Pipeline, "Refuse", move |(input, _frontier)| {
-            input.for_each_stamp(|_time, faults| {
+            input.for_each_stamp(|time, faults| {
+                let mut account = account.borrow_mut();
                 for (fault, waiter) in faults.flat_map(|faults| faults.drain(..)) {
                     counters.invalid.add(1);
+                    account.refused(time.least().copied().unwrap_or_default());
                     waiter.answer(Outcome::Invalid(fault));
                 }
             });
@@ -84,6 +86,7 @@ trait Journaled<'scope, W> {
     fn journal(
         self,
         sealer: Rc<RefCell<Sealer<W>>>,
+        account: Rc<RefCell<Account>>,
     ) -> (StreamVec<'scope, u64, Executed>, Activator);
 }
 
@@ -91,6 +94,7 @@ impl<'scope, W: Waiter> Journaled<'scope, W> for StreamVec<'scope, u64, Tallied<
     fn journal(
         self,
         sealer: Rc<RefCell<Sealer<W>>>,
+        account: Rc<RefCell<Account>>,
     ) -> (StreamVec<'scope, u64, Executed>, Activator) {
         let mut builder = OperatorBuilder::new("Journal".to_owned(), self.scope());
         let activator = self.scope().activator_for(builder.operator_info().address);
@@ -110,6 +114,7 @@ impl<'scope, W: Waiter> Journaled<'scope, W> for StreamVec<'scope, u64, Tallied<
                     (None, _) => {}
                 }
                 input.for_each_stamp(|time, flights| {
+                    account.borrow_mut().sealed(time.least().copied().unwrap_or_default());
                     for tallied in flights.flat_map(|flights| flights.drain(..)) {
                         if sealer.ready() {
                             out = time.retain_least(output.output_index());

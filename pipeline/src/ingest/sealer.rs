@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What the journal's thread reports.
 #[derive(Debug)]
 enum Report {
-    Commit(CommitResult),
+    /// How a commit ended, and when that was heard.
+    Commit(CommitResult, Duration),
     Fence(Result<Fence, JournalFault>),
 }
 
@@ -71,12 +72,16 @@ pub(crate) struct Sealer<W> {
     reports: (Sender<Report>, Receiver<Report>),
     wake: Arc<Wake>,
     counters: Arc<Counters>,
+    /// When the journal became free for the flight that is being sealed.
+    let_go_at: Duration,
     sent_at: Duration,
     /// Since when the journal has failed without a success in between.
     down_since: Option<Duration>,
     /// Failures in a row.
     failures: u32,
     left: Option<Executed>,
+    /// Events of a flight that only a successor can resolve.
+    stranded: u64,
     stop: Option<Stop>,
 }
 
@@ -110,10 +115,12 @@ impl<W: Waiter> Sealer<W> {
             reports: unbounded(),
             wake,
             counters,
+            let_go_at: Duration::ZERO,
             sent_at: Duration::ZERO,
             down_since: None,
             failures: 0,
             left: None,
+            stranded: 0,
             stop: None,
         }
     }
@@ -136,6 +143,21 @@ impl<W: Waiter> Sealer<W> {
                 | State::Waiting { flight: Some(_), .. }
                 | State::Rearming { flight: Some(_), .. }
         )
+    }
+
+    /// Events in the flight that is sealed and not resolved.
+    pub(crate) fn events_held(&self) -> u64 {
+        match &self.state {
+            State::Out(flight)
+            | State::Waiting { flight: Some(flight), .. }
+            | State::Rearming { flight: Some(flight), .. } => flight.events(),
+            _ => self.stranded,
+        }
+    }
+
+    /// Notes that what has formed was let go at `now`.
+    pub(crate) fn let_go(&mut self, now: Duration) {
+        self.let_go_at = now;
     }
 
     /// Whether the journal has reported something that [`Sealer::turn`] has not seen.
@@ -189,7 +211,9 @@ impl<W: Waiter> Sealer<W> {
         let state = std::mem::replace(&mut self.state, State::Stopped);
         let State::Ready(armed) = state else {
             self.state = state;
-            Waiters::new(tallied.waiters, Arc::clone(&self.counters)).answer(&Outcome::NotStored);
+            self.counters.dropped.add(tallied.entries.iter().map(|entry| entry.tally.count).sum());
+            let waiters = Waiters::new(tallied.waiters, Arc::clone(&self.counters));
+            waiters.answer(&Outcome::NotStored, self.clock.monotonic());
             return;
         };
         let now = self.clock.monotonic();
@@ -198,6 +222,8 @@ impl<W: Waiter> Sealer<W> {
         let deadline = now + self.ack_deadline;
         let flight = Sealed::new(self.shard, before, epoch, tallied, deadline, &self.counters);
         self.send(flight, armed);
+        let took = self.sent_at.saturating_sub(self.let_go_at);
+        self.counters.stages.sealing.observe_duration(took);
     }
 
     /// Takes in what the journal has reported and does what is due. Returns the flight that is
@@ -208,7 +234,7 @@ impl<W: Waiter> Sealer<W> {
             && let Ok(report) = self.reports.1.try_recv()
         {
             executed = match report {
-                Report::Commit(result) => self.committed(result),
+                Report::Commit(result, heard_at) => self.committed(result, heard_at),
                 Report::Fence(read) => self.rearmed(read),
             };
         }
@@ -219,9 +245,9 @@ impl<W: Waiter> Sealer<W> {
 
     fn send(&mut self, flight: Sealed<W>, armed: Armed) {
         let commit = Commit { armed, fence: flight.after, job: flight.job.clone() };
+        self.sent_at = self.clock.monotonic();
         let done = self.completion(&flight);
         self.state = State::Out(flight);
-        self.sent_at = self.clock.monotonic();
         self.journal.commit(commit, done);
     }
 
@@ -229,14 +255,21 @@ impl<W: Waiter> Sealer<W> {
     fn completion(&self, flight: &Sealed<W>) -> CommitDone {
         let waiters = Arc::clone(&flight.waiters);
         let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
+        let (clock, counters) = (Arc::clone(&self.clock), Arc::clone(&self.counters));
+        let sent_at = self.sent_at;
         Box::new(move |result| {
+            let now = clock.monotonic();
+            let executed = result.is_ok();
             // first of all, on the journal's own thread: this is what everybody waits for
-            if result.is_ok() {
-                waiters.answer(&Outcome::Stored);
+            if executed {
+                waiters.answer(&Outcome::Stored, now);
             }
             // the worker may be gone when the process ends
-            let _ = reports.send(Report::Commit(result));
+            let _ = reports.send(Report::Commit(result, now));
             wake.wake();
+            if executed {
+                counters.stages.commit.observe_duration(now.saturating_sub(sent_at));
+            }
         })
     }
 }

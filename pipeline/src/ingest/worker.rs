@@ -4,16 +4,19 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use errsift_ops::{decode::Received, fingerprint::Fingerprint, known::Known};
-use timely::worker::Worker;
+use timely::{dataflow::ProbeHandle, worker::Worker};
 
 use crate::{
     ack::Waiter,
     counters::Counters,
     feed::Feed,
+    histogram::{Batch, MICROSECONDS},
     ingest::{
+        account::Account,
         graph::{self, Handles},
         sealer::Sealer,
     },
+    operators::{self, Operators},
     ports::clock::Clock,
     settings::{FLIGHT_BYTES_MAX, FLIGHT_EVENTS_MAX, KNOWN_MAX},
     stop::Stop,
@@ -36,6 +39,8 @@ pub(crate) struct Ingest<W> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) ack_deadline: Duration,
+    /// Where to count what operators do, if at all.
+    pub(crate) operators: Option<Arc<Operators>>,
 }
 
 /// What has gone into the flight that forms.
@@ -59,8 +64,13 @@ impl Forming {
 /// Runs until every [`Intake`](crate::intake::Intake) is dropped and all they offered is settled,
 /// or until this process must stop. The last epoch is closed before it returns.
 pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<Stop> {
-    let Ingest { events, confirmed, sealer, feed, wake, clock, counters, ack_deadline } = ingest;
+    let Ingest { events, confirmed, sealer, feed, wake, clock, counters, ack_deadline, operators } =
+        ingest;
     wake.bind();
+    if let Some(operators) = operators {
+        operators::watch(worker, "ingest", &operators);
+    }
+    let account = Rc::new(RefCell::new(Account::new(counters.journaled.get())));
     let known = Rc::new(RefCell::new(Known::new(KNOWN_MAX)));
     let sealer = Rc::new(RefCell::new(sealer));
     let wanted = {
@@ -74,18 +84,21 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
                 wanted,
                 Rc::clone(&sealer),
                 Arc::clone(&feed),
-                Arc::clone(&counters),
+                (Rc::clone(&account), Arc::clone(&counters)),
             )
         });
     let mut forming = Forming::default();
     let mut arrived = Vec::new();
+    let mut waits = Batch::new(MICROSECONDS);
     loop {
         let now = clock.monotonic();
         for fingerprint in confirmed.try_iter().flatten() {
             known.borrow_mut().insert(fingerprint);
         }
-        let ended = fill(&mut arrived, &events, &mut forming, now);
+        let ended = fill(&mut arrived, &events, &mut forming, now, &mut waits);
         if !arrived.is_empty() {
+            counters.stages.channel.take_in(&mut waits);
+            account.borrow_mut().taken(*time.time(), arrived.len() as u64);
             input.activate().session(&time).give_iterator(arrived.drain(..));
         }
         counters.channel_depth.set(events.len() as u64);
@@ -95,9 +108,13 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if forming.events > 0 && (free || expired) {
             let next = time.time() + 1;
             time.downgrade(&next);
+            counters.stages.forming.observe_duration(now.saturating_sub(forming.since));
+            sealer.borrow_mut().let_go(now);
             forming = Forming::default();
         }
         hand_over_left(&mut sealer.borrow_mut(), &feed);
+        counters.known.set(known.borrow().len() as u64);
+        publish(&mut account.borrow_mut(), &executed, sealer.borrow().events_held(), &counters);
         let settled = ended && forming.events == 0 && !executed.less_than(time.time());
         if let Some((epoch, seq)) = sealer.borrow_mut().close_epoch(settled) {
             feed.close(epoch, seq);
@@ -133,6 +150,14 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     }
 }
 
+/// Says where all events are.
+fn publish(account: &mut Account, executed: &ProbeHandle<u64>, sealed: u64, counters: &Counters) {
+    if let Some(frontier) = executed.with_frontier(|frontier| frontier.first().copied()) {
+        account.passed(frontier);
+    }
+    account.publish(sealed, counters);
+}
+
 /// A probe was executed outside of any time of the dataflow; apply counts on every number.
 fn hand_over_left<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
     if let Some(executed) = sealer.take_left() {
@@ -141,17 +166,21 @@ fn hand_over_left<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
 }
 
 /// Moves what has arrived into the forming flight; returns whether no more will come.
-fn fill<W>(
+fn fill<W: Waiter>(
     arrived: &mut Vec<Received<W>>,
     events: &Receiver<Received<W>>,
     forming: &mut Forming,
     now: Duration,
+    waits: &mut Batch,
 ) -> bool {
     while !forming.full() {
         match events.try_recv() {
             Ok(received) => {
                 if forming.events == 0 {
                     forming.since = now;
+                }
+                if let Some(since) = received.waiter.waiting_since() {
+                    waits.observe_duration(now.saturating_sub(since));
                 }
                 forming.events += 1;
                 forming.bytes += received.body.len();

@@ -11,8 +11,8 @@ use errsift_ops::{
 
 use super::locked;
 use crate::ports::errors::{
-    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-    Range,
+    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+    ErrorsWriter, Guards, Range,
 };
 
 /// Tables in memory; clones and handles share them.
@@ -112,6 +112,11 @@ impl ErrorsWriter for MemoryErrors {
 
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
         Ok(MemoryErrors::guards(self, shard))
+    }
+
+    /// Nothing is ever refused as data here.
+    fn dead_letters(&mut self, _: Shard) -> Result<DeadLetters, ErrorsFault> {
+        Ok(DeadLetters::default())
     }
 }
 

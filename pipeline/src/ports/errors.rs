@@ -111,6 +111,15 @@ pub trait Errors: Send + Sync + 'static {
     fn reader(&self) -> Box<dyn ErrorsReader>;
 }
 
+/// What was set aside because the tables refuse it as data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Rows.
+    pub rows: u64,
+    /// Events in them.
+    pub events: u64,
+}
+
 /// Writes errors; one thread holds it. All methods block.
 pub trait ErrorsWriter: Send {
     /// Makes the guard rows where they are missing, takes those of older terms for `claim`, and
@@ -125,6 +134,9 @@ pub trait ErrorsWriter: Send {
 
     /// The guard rows as they stand; those that are missing are zero.
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault>;
+
+    /// What of this shard was set aside.
+    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault>;
 }
 
 /// One error as the view `errors` shows it, with the guard that its count was read under.

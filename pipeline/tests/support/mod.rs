@@ -14,12 +14,13 @@ use std::{
 use errsift_ops::{decode::Received, fingerprint::Fingerprint, id::Nonce, timestamp::Timestamp};
 use errsift_pipeline::{
     ack::{Outcome, Waiter},
+    counters::Counters,
     memory::MemoryJournal,
     ports::{
         clock::Clock,
         errors::{
-            Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
-            Guards, Range,
+            Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+            ErrorsWriter, Guards, Range,
         },
         journal::{
             Acquired, Armed, Commit, CommitDone, CommitFault, FenceDone, Journal, JournalFault,
@@ -161,6 +162,10 @@ impl ErrorsWriter for Away {
     fn guards(&mut self, _: errsift_ops::id::Shard) -> Result<Guards, ErrorsFault> {
         away()
     }
+
+    fn dead_letters(&mut self, _: errsift_ops::id::Shard) -> Result<DeadLetters, ErrorsFault> {
+        away()
+    }
 }
 
 impl ErrorsReader for Away {
@@ -224,11 +229,14 @@ impl Run {
         std::mem::forget(self);
     }
 
-    /// Drains and ends the pipeline.
-    pub fn end(self) {
-        let Pipeline { intake, running, .. } = self.pipeline;
+    /// Drains and ends the pipeline. Whatever happened, no event may be missing from the ledger's
+    /// first side.
+    pub fn end(self) -> Arc<Counters> {
+        let Pipeline { intake, running, counters, .. } = self.pipeline;
         drop(intake);
         running.join();
+        assert_eq!(counters.acked_difference.get(), 0, "{counters:?}");
+        counters
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a flight's ending means: executed, refused, unknown, moved; and what is tried again when.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use errsift_ops::{id::Seq, tally::Tallied};
 
@@ -14,7 +14,11 @@ use crate::{
 };
 
 impl<W: Waiter> Sealer<W> {
-    pub(super) fn committed(&mut self, result: CommitResult) -> Option<Executed> {
+    pub(super) fn committed(
+        &mut self,
+        result: CommitResult,
+        heard_at: Duration,
+    ) -> Option<Executed> {
         let state = std::mem::replace(&mut self.state, State::Stopped);
         let State::Out(mut flight) = state else {
             // the flight was settled another way; an answer this late says nothing new
@@ -23,15 +27,21 @@ impl<W: Waiter> Sealer<W> {
         };
         let now = self.clock.monotonic();
         match result {
-            Ok(armed) => return Some(self.executed(flight, armed)),
+            Ok(armed) => {
+                self.counters.stages.settling.observe_duration(now.saturating_sub(heard_at));
+                return Some(self.executed(flight, armed));
+            }
             Err(CommitFault::Refused { reason, armed }) => {
                 self.counters.refused.add(1);
                 self.warn(flight.seq(), &reason, "journal refused flight");
                 self.down();
                 let (fence, until) = (flight.before, now + RETRY_PAUSE);
                 let wanted = flight.ever_unknown || !flight.waiters.none_left();
-                self.state =
-                    State::Waiting { flight: wanted.then_some(flight), fence, armed, until };
+                if !wanted {
+                    self.counters.dropped.add(flight.events());
+                }
+                let flight = wanted.then_some(flight);
+                self.state = State::Waiting { flight, fence, armed, until };
             }
             Err(CommitFault::Unknown { reason }) => {
                 self.counters.unknown.add(1);
@@ -49,7 +59,8 @@ impl<W: Waiter> Sealer<W> {
                 self.confirm(flight, armed);
             }
             Err(CommitFault::Broken { reason }) => {
-                flight.waiters.answer(&Outcome::MaybeStored);
+                flight.waiters.answer(&Outcome::MaybeStored, now);
+                self.stranded = flight.events();
                 self.down();
                 self.stop = Some(Stop::Broken(reason));
             }
@@ -72,12 +83,15 @@ impl<W: Waiter> Sealer<W> {
     }
 
     fn executed(&mut self, flight: Sealed<W>, armed: Armed) -> Executed {
-        let took = self.clock.monotonic().saturating_sub(self.sent_at);
-        self.counters.flight_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        let journaled = armed.fence().events;
+        let events = journaled.saturating_sub(flight.before.events);
         self.counters.flights.add(1);
-        self.counters.flight_entries.add(flight.flight.entries.len() as u64);
-        self.counters.flight_bytes.add(flight.job.len() as u64);
-        self.counters.journaled.set(flight.after.events);
+        self.counters.stages.events.observe(events);
+        self.counters.stages.entries.observe(flight.flight.entries.len() as u64);
+        self.counters.stages.bytes.observe(flight.job.len() as u64);
+        // an empty flight in the place of one that turned out not to be executed
+        self.counters.dropped.add(flight.events().saturating_sub(events));
+        self.counters.journaled.set(journaled);
         self.up();
         self.epochs.executed(flight.seq());
         self.state = State::Ready(armed);
@@ -112,7 +126,7 @@ impl<W: Waiter> Sealer<W> {
     /// Compares the fence as it was `found` with what was sent.
     fn settle_flight(&mut self, flight: Sealed<W>, found: Fence) -> Option<Executed> {
         if let Ok(armed) = Armed::verify(&flight.after, found) {
-            flight.waiters.answer(&Outcome::Stored);
+            flight.waiters.answer(&Outcome::Stored, self.clock.monotonic());
             return Some(self.executed(flight, armed));
         }
         if let Some(original) = flight.replaced
@@ -121,13 +135,13 @@ impl<W: Waiter> Sealer<W> {
             // the bytes first sent came through after all: apply finds them in the journal
             let mut executed = self.executed(flight, armed);
             executed.flight = None;
-            self.counters.journaled.set(found.events);
             return Some(executed);
         }
         if let Ok(armed) = Armed::verify(&flight.before, found) {
             self.send_again(flight, armed);
         } else {
-            flight.waiters.answer(&Outcome::MaybeStored);
+            flight.waiters.answer(&Outcome::MaybeStored, self.clock.monotonic());
+            self.stranded = flight.events();
             self.halt(&flight.before, found);
         }
         None
@@ -141,6 +155,7 @@ impl<W: Waiter> Sealer<W> {
         } else if flight.ever_unknown {
             self.send(flight.emptied(self.shard), armed);
         } else {
+            self.counters.dropped.add(flight.events());
             self.send_probe(armed);
         }
     }
@@ -192,7 +207,7 @@ impl<W: Waiter> Sealer<W> {
         match &mut self.state {
             State::Out(flight) | State::Rearming { flight: Some(flight), .. } => {
                 if now >= flight.deadline {
-                    flight.waiters.answer(&Outcome::MaybeStored);
+                    flight.waiters.answer(&Outcome::MaybeStored, now);
                 }
             }
             State::Waiting { flight, .. } => {
@@ -200,9 +215,10 @@ impl<W: Waiter> Sealer<W> {
                     return;
                 };
                 if waiting.ever_unknown {
-                    waiting.waiters.answer(&Outcome::MaybeStored);
+                    waiting.waiters.answer(&Outcome::MaybeStored, now);
                 } else {
-                    waiting.waiters.answer(&Outcome::NotStored);
+                    waiting.waiters.answer(&Outcome::NotStored, now);
+                    self.counters.dropped.add(waiting.events());
                     *flight = None;
                 }
             }
