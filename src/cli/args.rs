@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::key::KeyArgs;
 use crate::settings::Serve;
 
 /// Takes in error events over HTTP, answers when they are durable, folds repeats, and keeps exact
@@ -29,6 +30,8 @@ pub enum Command {
     Serve,
     /// Look at the settings of the stores that durability depends on
     Check,
+    /// Make an API key, and the setting that lets it in
+    Key(KeyArgs),
 }
 
 #[cfg(test)]

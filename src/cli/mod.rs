@@ -1,9 +1,11 @@
 //! The command line: what users type, and what each command does.
 
+mod admin;
 mod args;
 mod banner;
 mod check;
 mod exit;
+mod key;
 mod serve;
 
 use std::process::ExitCode;
@@ -15,11 +17,12 @@ pub use self::args::{Args, Command};
 /// Parses the process's arguments and environment and runs what they ask for.
 pub fn run() -> ExitCode {
     let args = Args::parse();
-    crate::logging::start(&args.log);
+    crate::logging::start(&args.log, args.serve.log.log_format);
     abort_on_panic();
     match args.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&args.serve),
         Command::Check => check::run(&args.serve),
+        Command::Key(wanted) => key::run(&wanted),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `POST /errors/log`: one event in, an answer when it is durable.
 
+use std::sync::Arc;
+
 use errsift_ops::decode::Received;
 use errsift_pipeline::ack::{Outcome, Waiter};
 use hyper::HeaderMap;
@@ -19,6 +21,7 @@ impl Waiter for Waiting {
 }
 
 /// Reads one event's body, hands it to the pipeline and waits for its outcome.
+/// Its sender may report for `service` only, if that is said.
 ///
 /// There is no time-out on the outcome: the pipeline keeps its own deadlines and answers every
 /// waiter, or drops it, which means that the event may be stored.
@@ -26,12 +29,13 @@ pub async fn ingest<I: Intake>(
     front: &Front<I>,
     headers: &HeaderMap,
     body: &mut Body,
+    service: Option<Arc<str>>,
 ) -> Result<Answer, Fault> {
     media::check(headers)?;
-    let body = body.read(&front.limits).await?;
+    let body = body.read(&front.policy.limits).await?;
     let (waiter, outcome) = oneshot::channel();
     let at = front.operations.clock().wall();
-    let received = Received { body, at, waiter: Waiting(waiter) };
+    let received = Received { body, at, service, waiter: Waiting(waiter) };
     front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
     match outcome.await {
         Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),

@@ -1,13 +1,18 @@
 //! Settings, as flags and environment give them. A flag beats its `ERRSIFT_…` variable.
 
 mod http;
+mod log;
 mod stores;
 
 use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 
-pub use self::{http::HttpSettings, stores::StoreSettings};
+pub use self::{
+    http::HttpSettings,
+    log::{LogFormat, LogSettings},
+    stores::StoreSettings,
+};
 
 /// How to serve.
 #[derive(Clone, Debug, Args)]
@@ -15,6 +20,10 @@ pub struct Serve {
     /// Where and how to listen.
     #[command(flatten)]
     pub http: HttpSettings,
+
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogSettings,
 
     /// Which stores to use.
     #[command(flatten)]
