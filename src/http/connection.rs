@@ -75,6 +75,13 @@ pub async fn attend<I: Intake>(
             deadline.as_mut().reset(Instant::now() + patience);
         }
         ready!(deadline.as_mut().poll(cx));
+        if now.phase() == Phase::Closing {
+            // the connection now ends by itself and says why
+            standing.stop_lingering();
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Ok(ended));
+            }
+        }
         Poll::Ready(Err(TimedOut(now.phase())))
     };
     match poll_fn(poll).await {

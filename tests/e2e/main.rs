@@ -18,5 +18,6 @@ mod secrets;
 mod stack;
 #[path = "../support/mod.rs"]
 mod support;
+mod surface;
 mod tables;
 mod wait;

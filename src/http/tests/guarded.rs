@@ -57,9 +57,7 @@ async fn every_answer_has_its_key() {
 async fn a_refused_body_is_not_read() {
     let server = server().await;
     let mut client = server.connect().await;
-    client.send(&post("never read")[..60]).await;
-    // only the head matters
-    client.send("Content-Length: 99999\r\n\r\n").await;
+    client.send(&post("never read")[..post("never read").len() - 1]).await;
     let answer = client.answer().await;
     assert_eq!(answer.status, 401);
     assert!(answer.has("connection: close"));
