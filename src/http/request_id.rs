@@ -81,8 +81,9 @@ fn write(bytes: &mut [u8; BYTES_MAX], at: usize, number: u64, digits_min: u32) -
     let digits = (64 - number.leading_zeros()).div_ceil(5).max(digits_min);
     let mut end = at;
     for place in (0..digits).rev() {
-        // five bits always index the digits
-        bytes[end] = DIGITS[(number >> (5 * place)) as usize & 31];
+        let digit = (number >> (5 * place)) & 31;
+        // five bits fit
+        bytes[end] = DIGITS[usize::try_from(digit).unwrap_or(0)];
         end += 1;
     }
     end

@@ -12,6 +12,9 @@ use crate::http::{
     limit,
 };
 
+const CORS_ORIGIN_HELP: &str = "Origin whose pages may use the answers, such as \
+     https://app.example.com, or * for any. May be given more than once. None by default";
+
 /// The front end.
 #[derive(Clone, Debug, Args)]
 pub struct HttpSettings {
@@ -43,11 +46,11 @@ pub struct HttpSettings {
     )]
     pub api_keys: Vec<ApiKey>,
 
-    /// Origin whose pages may use the answers, such as https://app.example.com, or * for any. May
-    /// be given more than once. None by default
+    /// The origins whose pages may use the answers.
     #[arg(
         long = "cors-origin",
         global = true,
+        help = CORS_ORIGIN_HELP,
         env = "ERRSIFT_CORS_ORIGINS",
         value_delimiter = ',',
         value_name = "ORIGIN"
