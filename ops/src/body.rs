@@ -10,6 +10,7 @@ use serde_json::{Value, error::Category};
 
 use crate::{
     event::{Event, EventId},
+    object_only::ObjectOnly,
     timestamp::Timestamp,
 };
 
@@ -24,8 +25,10 @@ pub const FINGERPRINT_PIECES_MAX: usize = 64;
 pub struct Fault {
     /// The field, unless the body as a whole is at fault.
     pub field: Option<String>,
-    /// What is wrong, for a person.
+    /// What is wrong, for a person; never the value.
     pub reason: String,
+    /// Whether the body is an event, but not one that its sender may send.
+    pub forbidden: bool,
 }
 
 /// `field: reason`, or the reason alone.
@@ -45,8 +48,12 @@ impl fmt::Display for Fault {
 pub fn read(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
     let field = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let fault = |error| Fault { field: field.borrow_mut().take(), reason: reason(&error) };
-    let mut event = json.deserialize_any(EventVisitor { field: &field }).map_err(fault)?;
+    let fault = |error| {
+        let field = field.borrow_mut().take();
+        Fault { field, reason: reason(&error), forbidden: false }
+    };
+    let mut event =
+        json.deserialize_any(ObjectOnly(EventVisitor { field: &field })).map_err(fault)?;
     json.end().map_err(fault)?;
     let at = event.timestamp.unwrap_or(received);
     let clamped = at > received.plus_millis(FUTURE_MS_MAX);
@@ -207,7 +214,7 @@ struct Tags(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Tags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TagsVisitor)
+        deserializer.deserialize_any(ObjectOnly(TagsVisitor))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Each body is one JSON object, read by [`body`](crate::body).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use timely::{
     dataflow::{
@@ -25,6 +27,8 @@ pub struct Received<W> {
     pub body: Bytes,
     /// When it arrived.
     pub at: Timestamp,
+    /// The one service that its sender may report for; `None` if any.
+    pub service: Option<Arc<str>>,
     /// Who waits.
     pub waiter: W,
 }
@@ -46,7 +50,10 @@ pub trait Decode<'scope, T: Time, W> {
     /// let (events, faults) = timely::example(|scope| {
     ///     let bodies = [r#"{"message":"boom"}"#, r#"{"mesage":"boom"}"#];
     ///     let (events, faults) = bodies
-    ///         .map(|body| Received { body: body.into(), at: Timestamp::from_millis(7), waiter: () })
+    ///         .map(|body| {
+    ///             let at = Timestamp::from_millis(7);
+    ///             Received { body: body.into(), at, service: None, waiter: () }
+    ///         })
     ///         .to_stream(scope)
     ///         .decode();
     ///     let events = events.map(|(event, ())| (event.message, event.timestamp.millis()));
@@ -76,7 +83,8 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
                     let mut events = events.session(&time);
                     let mut faults = faults.session(&time);
                     for received in bodies.flat_map(|bodies| bodies.drain(..)) {
-                        match body::read(&received.body, received.at) {
+                        let event = body::read(&received.body, received.at);
+                        match event.and_then(|event| of(event, received.service.as_deref())) {
                             Ok(event) => events.give((event, received.waiter)),
                             Err(fault) => faults.give((fault, received.waiter)),
                         }
@@ -85,5 +93,45 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
             }
         });
         (event_stream, fault_stream)
+    }
+}
+
+/// Makes an event that names no service one of its sender's; one that names another is a fault.
+/// An empty name counts as none, as in the fingerprint.
+fn of(mut event: Event, service: Option<&str>) -> Result<Event, Fault> {
+    let Some(service) = service else { return Ok(event) };
+    match event.service.as_deref() {
+        None | Some("") => {
+            event.service = Some(service.to_owned());
+            Ok(event)
+        }
+        Some(named) if named == service => Ok(event),
+        Some(_) => Err(Fault {
+            field: Some("service".to_owned()),
+            reason: "not the one that the sender's key is for".to_owned(),
+            forbidden: true,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_its_senders_or_refused() {
+        let named = |service: Option<&str>| {
+            let event = Event { service: service.map(str::to_owned), ..Event::default() };
+            of(event, Some("api")).map(|event| event.service)
+        };
+        let own = Ok(Some("api".to_owned()));
+        assert_eq!(named(None), own);
+        assert_eq!(named(Some("")), own);
+        assert_eq!(named(Some("api")), own);
+        let fault = named(Some("secret-name")).unwrap_err();
+        assert!(fault.forbidden);
+        assert_eq!(fault.to_string(), "service: not the one that the sender's key is for");
+        let free = Event { service: Some("web".to_owned()), ..Event::default() };
+        assert_eq!(of(free.clone(), None), Ok(free));
     }
 }

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{config::ConfigArgs, man::ManArgs};
+use super::{config::ConfigArgs, key::KeyArgs, man::ManArgs};
 use crate::settings::{
     CheckSettings, Serve,
     resolve::{all, documented},
@@ -34,6 +34,8 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Look at the settings of the stores that durability depends on
     Check(CheckSettings),
+    /// Make an API key, and the setting that lets it in
+    Key(KeyArgs),
     /// Show the settings in force, each with where it came from
     Config(ConfigArgs),
     /// Print the completions of a shell

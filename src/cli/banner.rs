@@ -21,11 +21,15 @@ pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: Socket
     };
     let weaker =
         if settings.stores.allow_weaker { " (weaker settings of the stores allowed)" } else { "" };
+    let admin = settings.http.admin_listen.map_or_else(String::new, |address| {
+        format!("\x20 admin    metrics and health on http://{address}\n")
+    });
     format!(
         "errsift {version} listens on http://{listen}\n\
          \x20 journal  {journal}, shard {shard}, term {term}\n\
          \x20 tables   {errors}, counts every {flush:?}\n\
          \x20 acks     {promise}{weaker}\n\
+         {admin}\
          \x20 try      curl -d '{{\"message\":\"it works\"}}' -H 'Content-Type: application/json' http://{listen}/errors/log",
         version = env!("CARGO_PKG_VERSION"),
         shard = claim.shard,

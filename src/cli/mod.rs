@@ -1,21 +1,26 @@
 //! The command line: what users type, and what each command does.
 
+mod admin;
 mod args;
 mod banner;
 mod check;
 mod completions;
 mod config;
 mod exit;
+mod key;
 mod man;
 mod refuse;
 mod serve;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::FromArgMatches;
+use clap::{FromArgMatches, ValueEnum as _};
 
 pub use self::args::{Args, Command};
-use crate::settings::resolve::{Found, Outside, resolve};
+use crate::settings::{
+    LogFormat,
+    resolve::{Found, Outside, resolve},
+};
 
 /// Reads the process's arguments, environment and file of settings, and runs what they ask for.
 pub fn run() -> ExitCode {
@@ -29,7 +34,12 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse::typed(&error),
     };
-    crate::logging::start(log(&settings.found));
+    let format =
+        value(&settings.found, "log-format").and_then(|f| LogFormat::from_str(f, true).ok());
+    crate::logging::start(
+        value(&settings.found, "log").unwrap_or("info"),
+        format.unwrap_or_default(),
+    );
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -37,16 +47,17 @@ pub fn run() -> ExitCode {
     match args.command.unwrap_or_else(|| Command::Serve(Box::new(args.serve))) {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check(check) => check::run(&check),
+        Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings.found),
         Command::Completions { shell } => completions::run(shell),
         Command::Man(args) => man::run(&args),
     }
 }
 
-/// What to log; commands without settings log nothing that matters.
-fn log(found: &[Found]) -> &str {
-    let log = found.iter().find(|found| found.setting.key() == "log");
-    log.and_then(|log| log.values.first()?.to_str()).unwrap_or("info")
+/// A setting's value; commands without settings have none, and log nothing that matters.
+fn value<'a>(found: &'a [Found], key: &str) -> Option<&'a str> {
+    let found = found.iter().find(|found| found.setting.key() == key)?;
+    found.values.first()?.to_str()
 }
 
 /// A thread that panicked leaves a broken promise behind, and the others would not hear of it: the

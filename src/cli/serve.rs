@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     process::ExitCode,
     sync::{
         Arc,
@@ -28,14 +28,14 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{banner::banner, exit};
+use super::{admin::Admin, banner::banner, exit};
 use crate::{
     clock::SystemClock,
     http::{self, Limits, Waiting},
     metered::Metered,
     metrics::{Counted, Metrics},
     operations::Process,
-    settings::{Serve, Switch},
+    settings::{HttpSettings, Serve, Switch},
     stores::Backend,
 };
 
@@ -59,6 +59,8 @@ pub fn runtime() -> Result<Runtime, ExitCode> {
 /// What a server is made of, once everything that can fail at start has not.
 struct Server {
     listener: tokio::net::TcpListener,
+    admin: Option<tokio::net::TcpListener>,
+    http: HttpSettings,
     pipeline: Pipeline<Waiting>,
     process: Arc<Process>,
     metrics: Arc<Metrics>,
@@ -106,10 +108,9 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
         let what = what.to_owned();
         move |fault: std::io::Error| (exit::OS, format!("{what}: {fault}"))
     };
-    let listener = TcpListener::bind(settings.http.listen)
-        .map_err(os(&format!("--listen: {}", settings.http.listen)))?;
-    listener.set_nonblocking(true).map_err(os("--listen"))?;
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(os("--listen"))?;
+    let listener = bind("--listen", settings.http.listen)?;
+    let admin = settings.http.admin_listen;
+    let admin = admin.map(|address| bind("--admin-listen", address)).transpose()?;
     let address = listener.local_addr().map_err(os("--listen"))?;
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = signals;
@@ -143,12 +144,20 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     process.watch();
     // nobody may be listening any more; events still are
     let _ = writeln!(std::io::stdout(), "{}", banner(settings, backend, &pipeline.claim, address));
-    Ok(Server { listener, pipeline, process, metrics, signals })
+    let http = settings.http.clone();
+    Ok(Server { listener, admin, http, pipeline, process, metrics, signals })
+}
+
+fn bind(flag: &str, address: SocketAddr) -> Result<tokio::net::TcpListener, (u8, String)> {
+    let os = |fault: std::io::Error| (exit::OS, format!("{flag}: {address}: {fault}"));
+    let listener = TcpListener::bind(address).map_err(os)?;
+    listener.set_nonblocking(true).map_err(os)?;
+    tokio::net::TcpListener::from_std(listener).map_err(os)
 }
 
 fn serve(runtime: &Runtime, server: Server) -> ExitCode {
-    let Server { listener, pipeline, process, metrics, signals: [mut terminate, mut interrupt] } =
-        server;
+    let Server { listener, admin, http: settings, pipeline, process, metrics, signals } = server;
+    let [mut terminate, mut interrupt] = signals;
     let Pipeline { intake, stops, running, .. } = pipeline;
     let told = Arc::new(tokio::sync::Notify::new());
     let code = Arc::new(AtomicU8::new(0));
@@ -168,7 +177,11 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
                 tracing::warn!("not drained in time; the journal holds the rest");
             }
         }
+        crate::logging::finish();
         std::process::exit(0);
+    });
+    let admin = admin.map(|listener| {
+        Admin::start(runtime, listener, settings.admin_policy(), &process, &metrics)
     });
     let shutdown = async move { told.notified().await };
     let listening = runtime.block_on(http::serve(
@@ -176,13 +189,17 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         intake,
         process,
         metrics,
-        Limits::default(),
+        settings.policy(),
         shutdown,
     ));
     if let Err(fault) = listening {
         return fail(exit::OS, &format!("--listen: {fault}"));
     }
     drain(running);
+    if let Some(admin) = admin {
+        admin.end(runtime);
+    }
+    crate::logging::finish();
     ExitCode::from(code.load(Ordering::Relaxed))
 }
 
@@ -216,6 +233,7 @@ fn exit_on_stop(
             told.notify_one();
             thread::sleep(DRAIN_MAX);
         }
+        crate::logging::finish();
         std::process::exit(i32::from(exit_code));
     });
     drop(thread.expect("the system has room for a thread at start"));

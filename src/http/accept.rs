@@ -1,6 +1,6 @@
 //! The listener's loop: a permit first, then a connection.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -8,7 +8,9 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use super::{Front, Intake, Limits, Operations, Requests, connection, limit, requests::Open};
+use super::{
+    Front, Intake, Operations, Policy, Requests, connection, limit, request_id, requests::Open,
+};
 
 /// Accepts connections until `shutdown` resolves; then stops accepting, lets every connection
 /// finish the exchange it is in, and returns when all have closed.
@@ -16,20 +18,28 @@ use super::{Front, Intake, Limits, Operations, Requests, connection, limit, requ
 /// Connections at rest are closed at once; a request whose head has begun gets its answer. How
 /// long that takes is bounded by the limits and by how soon the pipeline answers; who drops this
 /// future earlier leaves the remaining connections to the runtime's end. Errors of single accepts
-/// are logged and survived: `Err` only says that `listener` is not listening.
+/// are logged and survived: `Err` only says that `listener` is not listening, or that the system
+/// has no randomness.
 pub async fn serve<I: Intake>(
     listener: TcpListener,
     intake: I,
     operations: Arc<dyn Operations>,
     requests: Arc<dyn Requests>,
-    limits: Limits,
+    policy: Policy,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let connections_max = limits.connections_max;
+    let connections_max = policy.limits.connections_max;
     let permits = Arc::new(Semaphore::new(connections_max as usize));
-    let calls = Semaphore::new(limit::CALLS_MAX);
-    let front = Arc::new(Front { intake, operations, requests, limits, calls });
+    let front = Arc::new(Front {
+        intake,
+        operations,
+        requests,
+        policy,
+        ids: request_id::Process::new(nonce()?),
+        calls: Semaphore::new(limit::CALLS_MAX),
+        metrics_calls: Semaphore::new(limit::METRICS_CALLS_MAX),
+    });
     // nothing is ever sent: that the sender is gone is the word to stop
     let (running, stop) = watch::channel(());
 
@@ -39,14 +49,14 @@ pub async fn serve<I: Intake>(
             let permit = Arc::clone(&permits).acquire_owned().await;
             (permit, accept(&listener).await)
         };
-        let (permit, stream) = select! {
+        let (permit, (stream, peer)) = select! {
             () = &mut shutdown => break,
             next = next => next,
         };
         let (front, stop) = (Arc::clone(&front), stop.clone());
         let open = Open::begin(&front.requests);
         tokio::spawn(async move {
-            connection::attend(stream, front, stop).await;
+            connection::attend(stream, peer, front, stop).await;
             drop((open, permit));
         });
     }
@@ -60,15 +70,15 @@ pub async fn serve<I: Intake>(
 }
 
 /// The next connection, however often the system says no before.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _peer)) => {
+            Ok((stream, peer)) => {
                 // answers are written whole: waiting to fill a segment only delays them
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "nodelay refused");
                 }
-                return stream;
+                return (stream, peer.ip());
             }
             // the client went away while it waited; the next one may be fine
             Err(error) if is_of_one_connection(&error) => {
@@ -80,6 +90,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             }
         }
     }
+}
+
+fn nonce() -> io::Result<u64> {
+    getrandom::u64().map_err(io::Error::other)
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{
-        ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
         X_CONTENT_TYPE_OPTIONS,
     },
 };
@@ -24,10 +24,14 @@ const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; versi
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    content_type: HeaderValue,
+    /// Not of an answer without a body.
+    content_type: Option<HeaderValue>,
     /// `Allow` of a 405, `Retry-After` of a 503.
     advice: Option<(HeaderName, HeaderValue)>,
-    body: Bytes,
+    /// Those of the path, in the answer to OPTIONS.
+    pub methods: Option<&'static str>,
+    /// Its body.
+    pub body: Bytes,
 }
 
 #[derive(Serialize)]
@@ -67,11 +71,25 @@ impl Answer {
         Self::ok(JSON, Bytes::from_static(json.as_bytes()))
     }
 
+    /// Nothing but the methods of the path.
+    pub fn options(methods: &'static str) -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            content_type: None,
+            advice: Some((ALLOW, HeaderValue::from_static(methods))),
+            methods: Some(methods),
+            body: Bytes::new(),
+        }
+    }
+
     /// What was wrong, as of `at`.
     pub fn fault(fault: &Fault, at: Timestamp) -> Self {
         let status = fault.status();
         let advice = match fault {
             Fault::Method(allowed) => Some((ALLOW, HeaderValue::from_static(allowed))),
+            Fault::NoKey | Fault::UnknownKey => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 Some((RETRY_AFTER, HeaderValue::from_static(limit::RETRY_AFTER_S)))
             }
@@ -83,18 +101,21 @@ impl Answer {
             message: fault.to_string(),
             timestamp: at.to_string(),
         });
-        Self { status, content_type: JSON, advice, body }
+        Self { status, content_type: Some(JSON), advice, methods: None, body }
     }
 
     fn ok(content_type: HeaderValue, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type, advice: None, body }
+        let (status, content_type) = (StatusCode::OK, Some(content_type));
+        Self { status, content_type, advice: None, methods: None, body }
     }
 
     /// For hyper. `headers` are the request's: their map is used again, as hyper will use the
     /// answer's for the next request, so that a kept-alive connection makes no maps.
     pub fn into_response(self, mut headers: HeaderMap, close: bool) -> Response<Full<Bytes>> {
         headers.clear();
-        headers.insert(CONTENT_TYPE, self.content_type);
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some((name, value)) = self.advice {
             headers.insert(name, value);

@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    net::IpAddr,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -16,6 +17,7 @@ use tokio::{net::TcpStream, sync::watch, time::Instant};
 use super::{
     Front, Intake, limit,
     route::answer,
+    seat::Seat,
     socket::Socket,
     standing::{Phase, Standing},
 };
@@ -27,15 +29,16 @@ struct TimedOut(Phase);
 /// the exchange under way is finished.
 pub async fn attend<I: Intake>(
     stream: TcpStream,
+    peer: IpAddr,
     front: Arc<Front<I>>,
     mut stop: watch::Receiver<()>,
 ) {
     let standing = Arc::new(Standing::fresh());
     // one pointer to clone for a request, and not one that all connections count up and down
-    let seat = Arc::new((Arc::clone(&front), Arc::clone(&standing)));
+    let seat = Arc::new(Seat::new(Arc::clone(&front), Arc::clone(&standing), peer));
     let service = service_fn(move |request| {
         let seat = Arc::clone(&seat);
-        async move { Ok::<_, Infallible>(answer(&seat.0, &seat.1, request).await) }
+        async move { Ok::<_, Infallible>(answer(&seat, request).await) }
     });
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&standing)));
     let mut connection = pin!(builder().serve_connection(socket, service));
@@ -47,7 +50,7 @@ pub async fn attend<I: Intake>(
     // at an atomic instead of a lock
     let mut registered = false;
 
-    let mut deadline = pin!(tokio::time::sleep(front.limits.head));
+    let mut deadline = pin!(tokio::time::sleep(front.policy.limits.head));
     let mut turn = Some(standing.turn());
     let poll = |cx: &mut Context<'_>| {
         if !stopping && (!registered || stop_seen.has_changed().is_err()) {
@@ -62,7 +65,7 @@ pub async fn attend<I: Intake>(
             return Poll::Ready(Ok(ended));
         }
         let now = standing.turn();
-        let Some(patience) = now.patience(&front.limits, stopping) else {
+        let Some(patience) = now.patience(&front.policy.limits, stopping) else {
             turn = Some(now);
             return Poll::Pending;
         };
@@ -72,13 +75,29 @@ pub async fn attend<I: Intake>(
             deadline.as_mut().reset(Instant::now() + patience);
         }
         ready!(deadline.as_mut().poll(cx));
+        if now.phase() == Phase::Closing {
+            // the connection now ends by itself and says why
+            standing.stop_lingering();
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Ok(ended));
+            }
+        }
         Poll::Ready(Err(TimedOut(now.phase())))
     };
     match poll_fn(poll).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "connection failed"),
-        Err(TimedOut(phase)) => tracing::debug!(?phase, "connection timed out"),
+        Ok(Err(error)) if error.is_parse() => count_refused_head(&front, peer, &error),
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "connection failed"),
+        Err(TimedOut(phase)) => tracing::debug!(?phase, %peer, "connection timed out"),
     }
+}
+
+/// hyper has answered, with 431 or 400; no handler was reached.
+fn count_refused_head<I>(front: &Front<I>, peer: IpAddr, error: &hyper::Error) {
+    let status = if error.is_parse_too_large() { 431 } else { 400 };
+    tracing::debug!(%error, %peer, status, "head refused");
+    front.requests.begun();
+    front.requests.observe("other", "other", status, 0.0);
 }
 
 fn builder() -> http1::Builder {

@@ -14,6 +14,18 @@ pub enum Fault {
     /// The path is, the method is not one it has; these are, as `Allow` lists them.
     #[error("method: only {0} is answered here")]
     Method(&'static str),
+    /// `Host` is missing, there twice, or no host.
+    #[error("Host: expected exactly one, a host with or without a port")]
+    Host,
+    /// There is no key, and one is needed.
+    #[error("Authorization: a key is needed, as Bearer KEY or in X-API-Key")]
+    NoKey,
+    /// There is one, but not one that is set.
+    #[error("Authorization: the key is not known")]
+    UnknownKey,
+    /// It is known, and for something else.
+    #[error("Authorization: a key for {0} is needed here")]
+    KeyKind(&'static str),
     /// The body is said to be something else than JSON.
     #[error("Content-Type: expected application/json in UTF-8")]
     ContentType,
@@ -79,7 +91,11 @@ impl Fault {
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::TransferEncoding
+            Self::NoKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::KeyKind(_) => StatusCode::FORBIDDEN,
+            Self::NotAnEvent(fault) if fault.forbidden => StatusCode::FORBIDDEN,
+            Self::Host
+            | Self::TransferEncoding
             | Self::BodyBroken
             | Self::NotAnEvent(_)
             | Self::Query(_)

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::{Front, Operations, answer::Answer, fault::Fault};
 
@@ -68,9 +69,10 @@ pub fn ready<I>(front: &Front<I>) -> Result<Answer, Fault> {
     }
 }
 
-/// All metrics. Needs no permit: no slow call may keep an alert from being raised.
-pub fn metrics<I>(front: &Front<I>) -> Answer {
-    Answer::metrics(front.operations.metrics())
+/// All metrics. They have permits of their own: whoever watches must see when all else is busy.
+pub async fn metrics<I>(front: &Front<I>) -> Result<Answer, Fault> {
+    let all = Operations::metrics;
+    ask_with(front, &front.metrics_calls, "metrics", all).await.map(Answer::metrics)
 }
 
 /// Asks the process for something that may block, on a thread that may; `part` is what a client
@@ -80,8 +82,17 @@ pub async fn ask<I, T: Send + 'static>(
     part: &'static str,
     call: impl FnOnce(&dyn Operations) -> T + Send + 'static,
 ) -> Result<T, Fault> {
+    ask_with(front, &front.calls, part, call).await
+}
+
+async fn ask_with<I, T: Send + 'static>(
+    front: &Front<I>,
+    permits: &Semaphore,
+    part: &'static str,
+    call: impl FnOnce(&dyn Operations) -> T + Send + 'static,
+) -> Result<T, Fault> {
     let away = |reason: &str| Fault::Away { part, reason: reason.to_owned() };
-    let _permit = front.calls.try_acquire().map_err(|_| away("too many requests at once"))?;
+    let _permit = permits.try_acquire().map_err(|_| away("too many requests at once"))?;
     let operations = Arc::clone(&front.operations);
     tokio::task::spawn_blocking(move || call(&*operations))
         .await

@@ -1,6 +1,6 @@
 //! `POST /errors/log`: one event in, an answer when it is durable.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use errsift_ops::decode::Received;
 use errsift_pipeline::ack::{Outcome, Waiter};
@@ -29,6 +29,7 @@ impl Waiter for Waiting {
 }
 
 /// Reads one event's body, hands it to the pipeline and waits for its outcome.
+/// Its sender may report for `service` only, if that is said.
 ///
 /// There is no time-out on the outcome: the pipeline keeps its own deadlines and answers every
 /// waiter, or drops it, which means that the event may be stored.
@@ -36,13 +37,14 @@ pub async fn ingest<I: Intake>(
     front: &Front<I>,
     headers: &HeaderMap,
     body: &mut Body,
+    service: Option<Arc<str>>,
 ) -> Result<Answer, Fault> {
     media::check(headers)?;
-    let body = body.read(&front.limits).await?;
+    let body = body.read(&front.policy.limits).await?;
     let (waiter, outcome) = oneshot::channel();
     let at = front.operations.clock().wall();
     let since = front.operations.clock().monotonic();
-    let received = Received { body, at, waiter: Waiting { outcome: waiter, since } };
+    let received = Received { body, at, service, waiter: Waiting { outcome: waiter, since } };
     front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
     match outcome.await {
         Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),

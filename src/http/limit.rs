@@ -33,8 +33,21 @@ pub const LINGER_MS: u64 = 2_000;
 /// Bytes that a connection buffers of a body before they are handed on.
 pub const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Blocking calls at once, for `/errors/{fingerprint}`; 503 beyond.
+/// Blocking calls at once, for everything that is read from the stores; 503 beyond.
 pub const CALLS_MAX: usize = 64;
+
+/// Blocking calls at once for `/metrics`; 503 beyond.
+pub const METRICS_CALLS_MAX: usize = 4;
+
+/// Connections open at once on the admin listener.
+pub const ADMIN_CONNECTIONS_MAX: u32 = 256;
+
+/// Answers to GET from this size on are compressed for those who take it.
+pub const COMPRESS_BYTES_MIN: usize = 1024;
+
+/// Beyond this size an answer is compressed on a thread of its own: up to it that takes some
+/// hundred microseconds.
+pub const COMPRESS_AT_ONCE_BYTES_MAX: usize = 32 * 1024;
 
 /// Pause before accepting again after the system refused, for want of descriptors or memory.
 pub const ACCEPT_PAUSE_MS: u64 = 100;

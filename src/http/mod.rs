@@ -1,36 +1,44 @@
 //! The HTTP front end: takes events in, and shows errors, health and metrics.
 //!
 //! ```text
-//!   accept ─► connection ─► route ─┬► ingest ─► Intake        POST /errors/log
-//!   (permit)  (deadlines)          ├► error ──► Operations    GET  /errors/{fingerprint}
-//!                                  ├► health ─► Operations    GET  /health…, /livez, /readyz
-//!                                  └► metrics ► Operations    GET  /metrics
+//!   accept ─► connection ─► seat ─► route ─┬► ingest ─► Intake        POST /errors/log
+//!   (permit)  (deadlines)  (host, key,     ├► error ──► Operations    GET  /errors/{fingerprint}
+//!                           id, CORS,      ├► health ─► Operations    GET  /health…, /livez, /readyz
+//!                           gzip, log)     └► metrics ► Operations    GET  /metrics
 //! ```
 //!
-//! HTTP/1.1 only. Promised: a request that reaches a handler gets exactly one answer; a fault's
-//! body is JSON and names the header or field at fault; every [`Limits`] is kept; a connection is
-//! kept alive unless part of a request was left unread.
+//! HTTP/1.1 only. Promised: a request that reaches a handler gets exactly one answer, with an id;
+//! a fault's body is JSON, names the header or field at fault and repeats no value; every
+//! [`Limits`] is kept; a connection is kept alive unless part of a request was left unread.
 //!
-//! Not here: TLS, HTTP/2, authentication (a proxy's business), and any thread or runtime, which
-//! the caller makes. A head that is not HTTP (400), too large (431) or with too long a target
-//! (414) is answered by hyper with an empty body, before any handler and uncounted. When a request
-//! has both a length and a chunked body the chunks count and the connection closes after the
-//! answer, as RFC 9112 §6.3 allows.
+//! Not here: TLS and HTTP/2 (a proxy's business), and any thread or runtime, which the caller
+//! makes. A head that is not HTTP (400) or too large (431) is answered by hyper with an empty
+//! body, before any handler; it is counted under the route `other`. When a request has both a
+//! length and a chunked body the chunks count and the connection closes after the answer, as RFC
+//! 9112 §6.3 allows.
 
 mod accept;
 mod answer;
 mod body;
+pub mod client;
+mod compress;
 mod connection;
+pub mod cors;
 mod error;
 mod fault;
 mod health;
+mod host;
 mod ingest;
+pub mod keys;
 pub mod limit;
 mod list;
 mod media;
 mod openapi;
+mod policy;
+mod request_id;
 mod requests;
 mod route;
+mod seat;
 mod socket;
 mod standing;
 mod windows;
@@ -50,6 +58,7 @@ pub use self::{
     ingest::Waiting,
     limit::Limits,
     list::Page,
+    policy::{Door, Policy},
     requests::{GONE, Requests},
 };
 
@@ -91,9 +100,12 @@ struct Front<I> {
     intake: I,
     operations: Arc<dyn Operations>,
     requests: Arc<dyn Requests>,
-    limits: Limits,
+    policy: Policy,
+    ids: request_id::Process,
     /// One permit for each blocking call that [`Operations`] may be in.
     calls: Semaphore,
+    /// The same for calls to [`Operations::metrics`].
+    metrics_calls: Semaphore,
 }
 
 #[cfg(test)]

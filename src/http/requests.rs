@@ -15,7 +15,7 @@ pub trait Requests: Send + Sync + 'static {
 
     /// One that had [`begun`](Self::begun) is no longer in flight; called exactly once for each.
     ///
-    /// `method` is `GET`, `HEAD`, `POST` or `other`; `route` is one of a fixed set, without the
+    /// `method` is `GET`, `HEAD`, `POST`, `OPTIONS` or `other`; `route` is one of a fixed set, without the
     /// `/api/v1` in front, `other` for unknown paths; `seconds` run from the head to the answer.
     /// A request that was given up before its answer has status [`GONE`].
     fn observe(&self, method: &'static str, route: &'static str, status: u16, seconds: f64);
@@ -52,6 +52,7 @@ pub struct InFlight<'a> {
     route: &'static str,
     begun: Duration,
     status: u16,
+    elapsed: Option<Duration>,
 }
 
 impl<'a> InFlight<'a> {
@@ -63,18 +64,28 @@ impl<'a> InFlight<'a> {
         route: &'static str,
     ) -> Self {
         requests.begun();
-        Self { requests, clock, method, route, begun: clock.monotonic(), status: GONE }
+        Self {
+            requests,
+            clock,
+            method,
+            route,
+            begun: clock.monotonic(),
+            status: GONE,
+            elapsed: None,
+        }
     }
 
-    /// Ends it with the answer's status.
-    pub fn end(mut self, status: u16) {
+    /// Ends it with the answer's status; how long it took.
+    pub fn end(mut self, status: u16) -> Duration {
         self.status = status;
+        *self.elapsed.insert(self.clock.monotonic().saturating_sub(self.begun))
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let seconds = self.clock.monotonic().saturating_sub(self.begun).as_secs_f64();
+        let gone = || self.clock.monotonic().saturating_sub(self.begun);
+        let seconds = self.elapsed.unwrap_or_else(gone).as_secs_f64();
         self.requests.observe(self.method, self.route, self.status, seconds);
     }
 }

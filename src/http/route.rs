@@ -1,5 +1,7 @@
 //! Which handler answers, and what holds for every answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
@@ -12,16 +14,19 @@ use super::{
     fault::Fault,
     health,
     ingest::ingest,
+    keys::Need,
     list::list,
     openapi,
+    policy::Door,
     requests::InFlight,
-    standing::{Phase, Standing},
+    seat::{Admitted, Answered, Seat},
+    standing::Phase,
     windows::windows,
 };
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route<'a> {
+pub enum Route<'a> {
     Log,
     List,
     Error(&'a str),
@@ -80,15 +85,50 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Checks that it has the method.
-    fn check(self, method: &Method) -> Result<(), Fault> {
-        let (allowed, has) = match self {
-            Self::Other => return Err(Fault::NoSuchPath),
-            Self::Log => ("POST", method == Method::POST),
-            // hyper keeps the body of an answer to HEAD to itself
-            _ => ("GET, HEAD", method == Method::GET || method == Method::HEAD),
+    /// Itself where it is offered.
+    fn at(self, door: Door) -> Self {
+        let offered = match door {
+            Door::Only => true,
+            Door::Public => self != Self::Metrics,
+            Door::Admin => self == Self::Metrics || self.is_health(),
         };
-        if has { Ok(()) } else { Err(Fault::Method(allowed)) }
+        if offered { self } else { Self::Other }
+    }
+
+    fn is_health(self) -> bool {
+        matches!(
+            self,
+            Self::Health | Self::HealthErrors | Self::HealthJournal | Self::Live | Self::Ready
+        )
+    }
+
+    /// Its methods, as `Allow` lists them; `None` if nothing is here.
+    pub fn methods(self) -> Option<&'static str> {
+        match self {
+            Self::Other => None,
+            Self::Log => Some("POST, OPTIONS"),
+            _ => Some("GET, HEAD, OPTIONS"),
+        }
+    }
+
+    /// Checks that it has the method.
+    pub fn check(self, method: &Method) -> Result<(), Fault> {
+        let methods = self.methods().ok_or(Fault::NoSuchPath)?;
+        let has = match self {
+            Self::Log => method == Method::POST,
+            // hyper keeps the body of an answer to HEAD to itself
+            _ => method == Method::GET || method == Method::HEAD,
+        };
+        if has { Ok(()) } else { Err(Fault::Method(methods)) }
+    }
+
+    /// What a key is needed for.
+    pub fn need(self) -> Need {
+        match self {
+            Self::Log => Need::Write,
+            route if route.is_health() => Need::None,
+            _ => Need::Read,
+        }
     }
 
     async fn handle<I: Intake>(
@@ -97,9 +137,10 @@ impl<'a> Route<'a> {
         query: Option<&str>,
         headers: &HeaderMap,
         body: &mut Body,
+        service: Option<Arc<str>>,
     ) -> Result<Answer, Fault> {
         match self {
-            Self::Log => ingest(front, headers, body).await,
+            Self::Log => ingest(front, headers, body, service).await,
             Self::List => list(front, query).await,
             Self::Error(fingerprint) => error(front, fingerprint, query).await,
             Self::Windows => windows(front, query).await,
@@ -109,7 +150,7 @@ impl<'a> Route<'a> {
             Self::HealthJournal => health::journal(front),
             Self::Live => Ok(health::live(front)),
             Self::Ready => health::ready(front),
-            Self::Metrics => Ok(health::metrics(front)),
+            Self::Metrics => health::metrics(front).await,
             Self::Other => Err(Fault::NoSuchPath),
         }
     }
@@ -117,29 +158,39 @@ impl<'a> Route<'a> {
 
 /// Answers one request. A connection on which part of the request is unread is closed afterwards.
 pub async fn answer<I: Intake>(
-    front: &Front<I>,
-    standing: &Standing,
+    seat: &Seat<I>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
+    let Seat { front, standing, .. } = seat;
     standing.enter(Phase::Exchange);
     let (head, incoming) = request.into_parts();
     let mut body = Body::new(incoming);
-    let route = Route::of(head.uri.path());
-    let clock = front.operations.clock();
-    let in_flight =
-        InFlight::begin(&*front.requests, clock, method_name(&head.method), route.name());
-    let handled = match route.check(&head.method) {
-        Ok(()) => route.handle(front, head.uri.query(), &head.headers, &mut body).await,
+    let route = Route::of(head.uri.path()).at(front.policy.door);
+    let (method, clock) = (method_name(&head.method), front.operations.clock());
+    let in_flight = InFlight::begin(&*front.requests, clock, method, route.name());
+    let id = seat.id(&head);
+    let handled = match seat.admit(&head, route) {
+        Ok(Admitted::Asked(service)) => {
+            route.handle(front, head.uri.query(), &head.headers, &mut body, service).await
+        }
+        Ok(Admitted::Options(methods)) => Ok(Answer::options(methods)),
         Err(fault) => Err(fault),
     };
-    let answer = handled.unwrap_or_else(|fault| Answer::fault(&fault, clock.wall()));
+    let (answer, fault) = match handled {
+        Ok(answer) => (answer, None),
+        Err(fault) => (Answer::fault(&fault, clock.wall()), Some(fault)),
+    };
     let close = !body.is_complete();
     if close {
         standing.leave_unread();
     }
-    in_flight.end(answer.status.as_u16());
+    let status = answer.status.as_u16();
+    let elapsed = in_flight.end(status);
+    let (id, route, fault) = (&id, route.name(), fault.as_ref());
+    seat.log(&head, &Answered { id, method, route, status, elapsed, fault });
+    let response = seat.dress(answer, head, id.clone(), close).await;
     standing.enter(Phase::Idle);
-    answer.into_response(head.headers, close)
+    response
 }
 
 fn method_name(method: &Method) -> &'static str {
@@ -147,6 +198,7 @@ fn method_name(method: &Method) -> &'static str {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
         _ => "other",
     }
 }

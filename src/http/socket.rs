@@ -92,7 +92,8 @@ impl AsyncWrite for Socket {
             }
             self.standing.enter(Phase::Closing);
         }
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        // an error means that the client is gone, and must not hide why the connection ends
+        let _gone = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
         if self.standing.is_unread() {
             ready!(self.poll_discard(cx));
         }

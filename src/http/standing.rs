@@ -96,6 +96,11 @@ impl Standing {
         self.unread.store(true, Relaxed);
     }
 
+    /// Notes that the client had its time to take the answer.
+    pub fn stop_lingering(&self) {
+        self.unread.store(false, Relaxed);
+    }
+
     /// Whether bytes may come that nobody reads: of a refused body, or behind a refused head.
     pub fn is_unread(&self) -> bool {
         self.unread.load(Relaxed) || self.turn().phase() == Phase::Head

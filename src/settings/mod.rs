@@ -14,7 +14,10 @@ use std::{num::NonZeroUsize, time::Duration};
 use clap::{Args, ValueEnum};
 
 pub use self::{
-    http::HttpSettings, process::ProcessSettings, stores::StoreSettings, tls::TlsSettings,
+    http::HttpSettings,
+    process::{LogFormat, ProcessSettings},
+    stores::StoreSettings,
+    tls::TlsSettings,
 };
 
 /// How to serve.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Settings of any process.
@@ -18,6 +18,22 @@ pub struct ProcessSettings {
     #[arg(long, env = "ERRSIFT_LOG", default_value = "info", value_parser = filter,
           value_name = "FILTER")]
     pub log: String,
+
+    /// How the log is written: human on a terminal and json off one, or always the one said
+    #[arg(long, env = "ERRSIFT_LOG_FORMAT", value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// A way to write a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// `human` on a terminal, `json` off one.
+    #[default]
+    Auto,
+    /// One object a line.
+    Json,
+    /// For people.
+    Human,
 }
 
 const FILTER_RANGE: &str = "expected error, warn, info, debug, trace or off, or levels by module \

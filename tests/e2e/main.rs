@@ -21,6 +21,7 @@ mod secrets;
 mod stack;
 #[path = "../support/mod.rs"]
 mod support;
+mod surface;
 mod tables;
 mod tls;
 mod wait;

@@ -215,7 +215,7 @@ impl Run {
         let waiter = Noting(self.offered, self.heard.0.clone());
         self.offered += 1;
         let at = Timestamp::from_millis(START_MS);
-        let received = Received { body: body.to_owned().into(), at, waiter };
+        let received = Received { body: body.to_owned().into(), at, service: None, waiter };
         self.pipeline.intake.offer(received).unwrap();
     }
 

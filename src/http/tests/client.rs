@@ -15,6 +15,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The value of a field, in lower case as the head is.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
     pub fn has(&self, field: &str) -> bool {
         self.head.contains(&format!("\r\n{field}\r\n"))
     }
@@ -51,14 +57,19 @@ impl Client {
     }
 
     pub async fn answer(&mut self) -> Answer {
-        let mut answer = self.answer_to_head().await;
-        let length = answer.head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: usize = length.expect("a length").parse().unwrap();
+        let (mut answer, body) = self.binary_answer().await;
+        answer.body = String::from_utf8(body).unwrap();
+        answer
+    }
+
+    /// An answer whose body is not text.
+    pub async fn binary_answer(&mut self) -> (Answer, Vec<u8>) {
+        let answer = self.answer_to_head().await;
+        let length: usize = answer.field("content-length").expect("a length").parse().unwrap();
         while self.unread.len() < length {
             assert!(self.read().await, "closed within an answer");
         }
-        answer.body = String::from_utf8(self.unread.drain(..length).collect()).unwrap();
-        answer
+        (answer, self.unread.drain(..length).collect())
     }
 
     /// An answer that has no body whatever its length says.

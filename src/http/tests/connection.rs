@@ -53,9 +53,9 @@ async fn a_slow_exchange_is_not_cut_by_the_connections_deadlines() {
 #[tokio::test]
 async fn heads_beyond_the_limits_are_refused() {
     let server = Server::start(Limits::default()).await;
-    let with = |fields: &str| format!("GET /livez HTTP/1.1\r\n{fields}\r\n");
-    assert_eq!(server.ask(&with(&"A: b\r\n".repeat(64))).await.status, 200);
-    assert_eq!(server.ask(&with(&"A: b\r\n".repeat(65))).await.status, 431);
+    let with = |fields: &str| format!("GET /livez HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    assert_eq!(server.ask(&with(&"A: b\r\n".repeat(63))).await.status, 200);
+    assert_eq!(server.ask(&with(&"A: b\r\n".repeat(64))).await.status, 431);
     let long = |bytes| with(&format!("A: {}\r\n", "b".repeat(bytes)));
     assert_eq!(server.ask(&long(15 * 1024)).await.status, 200);
     assert_eq!(server.ask(&long(17 * 1024)).await.status, 431);
@@ -64,6 +64,12 @@ async fn heads_beyond_the_limits_are_refused() {
     client.send(&long(512 * 1024)).await;
     assert_eq!(client.answer().await.status, 431);
     client.is_closed().await;
+    // a long target is a long head, also where hyper would have a limit for targets
+    for bytes in [17, 63, 65, 300] {
+        let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "t".repeat(bytes * 1024));
+        assert_eq!(server.ask(&target).await.status, 431, "{bytes} KiB");
+    }
+    server.observes(("other", "other", 431), 7).await;
 }
 
 #[tokio::test]
@@ -86,6 +92,25 @@ async fn heads_that_are_not_http_are_refused() {
         client.is_closed().await;
     }
     assert!(server.pipeline.bodies.lock().unwrap().is_empty());
+    server.observes(("other", "other", 400), 8).await;
+    assert_eq!(*server.observed.in_flight.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_request_has_one_host() {
+    let server = Server::start(Limits::default()).await;
+    for (head, status) in [
+        ("GET /livez HTTP/1.1\r\n\r\n", 400),
+        ("GET /livez HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        ("GET /livez HTTP/1.1\r\nHost: x/y\r\n\r\n", 400),
+        ("OPTIONS /livez HTTP/1.1\r\n\r\n", 400),
+        ("GET /livez HTTP/1.1\r\nHost:\r\n\r\n", 200),
+        ("GET /livez HTTP/1.0\r\n\r\n", 200),
+    ] {
+        let answer = server.ask(head).await;
+        assert_eq!(answer.status, status, "{head}");
+        assert!(status == 200 || answer.body.contains(r#""message":"Host: expected"#));
+    }
 }
 
 #[tokio::test]

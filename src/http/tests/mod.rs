@@ -2,13 +2,16 @@
 
 mod client;
 mod connection;
+mod cross_origin;
+mod doors;
+mod guarded;
 mod log;
 mod show;
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
 
@@ -26,7 +29,9 @@ use tokio::{
 };
 
 use self::client::{Answer, Client};
-use super::{ErrorView, Health, Intake, Limits, Operations, Page, Requests, Waiting, serve};
+use super::{
+    ErrorView, Health, Intake, Limits, Operations, Page, Policy, Requests, Waiting, serve,
+};
 use crate::query::{ListQuery, Point, Points, Position, QueryFault, Span, WindowsQuery};
 
 /// Long enough for any machine, short enough to see that a test hangs.
@@ -49,6 +54,8 @@ impl Clock for StoppedClock {
 struct Pipeline {
     held: Arc<Mutex<Vec<Received<Waiting>>>>,
     bodies: Arc<Mutex<Vec<String>>>,
+    /// The one that each body's sender may report for.
+    services: Arc<Mutex<Vec<Option<Arc<str>>>>>,
 }
 
 impl Pipeline {
@@ -63,6 +70,7 @@ impl Intake for Pipeline {
     fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
         let body = String::from_utf8_lossy(&received.body).into_owned();
         self.bodies.lock().unwrap().push(body.clone());
+        self.services.lock().unwrap().push(received.service.clone());
         match body.as_str() {
             "full" => return Err(received),
             "hold" => self.held.lock().unwrap().push(received),
@@ -70,6 +78,12 @@ impl Intake for Pipeline {
             "invalid" => received.waiter.answer(Outcome::Invalid(Fault {
                 field: Some("message".to_owned()),
                 reason: "required".to_owned(),
+                forbidden: false,
+            })),
+            "another's" => received.waiter.answer(Outcome::Invalid(Fault {
+                field: Some("service".to_owned()),
+                reason: "another's".to_owned(),
+                forbidden: true,
             })),
             "not stored" => received.waiter.answer(Outcome::NotStored),
             "maybe stored" => received.waiter.answer(Outcome::MaybeStored),
@@ -79,8 +93,31 @@ impl Intake for Pipeline {
     }
 }
 
-/// Stores whose health can be set.
-struct Stores(Mutex<Health>);
+/// A fingerprint that takes until the gate opens to look for.
+const SLOW: Fingerprint = Fingerprint([0x55; 32]);
+
+/// Holds those who come until it opens.
+#[derive(Default)]
+struct Gate(Mutex<(usize, bool)>, Condvar);
+
+impl Gate {
+    fn pass(&self) {
+        self.0.lock().unwrap().0 += 1;
+        drop(self.1.wait_while(self.0.lock().unwrap(), |(_, open)| !*open).unwrap());
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.lock().unwrap().0
+    }
+
+    fn release(&self) {
+        self.0.lock().unwrap().1 = true;
+        self.1.notify_all();
+    }
+}
+
+/// Stores whose health and metrics can be set.
+struct Stores(Mutex<Health>, Mutex<String>, Gate);
 
 const BOOM: Fingerprint = Fingerprint([0xab; 32]);
 
@@ -105,6 +142,9 @@ impl Operations for Stores {
         fingerprint: Fingerprint,
         span: Span,
     ) -> Result<Option<(ErrorView, Points)>, QueryFault> {
+        if fingerprint == SLOW {
+            self.2.pass();
+        }
         let points = vec![Point { start: span.since, count: 3 }];
         let view = ErrorView { fingerprint, ..self.boom()? };
         Ok((fingerprint == BOOM).then_some((view, Points { span, points })))
@@ -127,7 +167,7 @@ impl Operations for Stores {
     }
 
     fn metrics(&self) -> String {
-        "up 1\n".to_owned()
+        self.1.lock().unwrap().clone()
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -163,11 +203,16 @@ struct Server {
 
 impl Server {
     async fn start(limits: Limits) -> Self {
+        Self::with(Policy { limits, ..Policy::default() }).await
+    }
+
+    async fn with(policy: Policy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let pipeline = Pipeline::default();
         let well = Health { journal: Ok(()), errors: Ok(()), ready: true };
-        let stores = Arc::new(Stores(Mutex::new(well)));
+        let stores =
+            Arc::new(Stores(Mutex::new(well), Mutex::new("up 1\n".to_owned()), Gate::default()));
         let observed = Arc::new(Observed::default());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(
@@ -175,7 +220,7 @@ impl Server {
             pipeline.clone(),
             Arc::clone(&stores) as Arc<dyn Operations>,
             Arc::clone(&observed) as Arc<dyn Requests>,
-            limits,
+            policy,
             async move {
                 let _ = stopped.await;
             },
@@ -192,6 +237,20 @@ impl Server {
         let mut client = self.connect().await;
         client.send(request).await;
         client.answer().await
+    }
+
+    /// Waits until what was asked was observed `times` times; a head that is refused is observed
+    /// behind its answer.
+    async fn observes(&self, asked: (&'static str, &'static str, u16), times: usize) {
+        let count =
+            || self.observed.all.lock().unwrap().iter().filter(|&one| *one == asked).count();
+        let seen = async {
+            while count() < times {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(HANG, seen).await.unwrap();
+        assert_eq!(count(), times);
     }
 
     /// Waits until a held request has arrived.

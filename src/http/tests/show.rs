@@ -118,12 +118,12 @@ async fn head_is_answered_without_a_body() {
 async fn unknown_paths_and_methods_are_said_so() {
     let server = Server::start(Limits::default()).await;
     for (method, path, status, allow) in [
-        ("GET", "/errors/log", 405, "allow: post"),
-        ("HEAD", "/errors/log", 405, "allow: post"),
-        ("DELETE", "/api/v1/errors/log", 405, "allow: post"),
-        ("OPTIONS", "/health", 405, "allow: get, head"),
-        ("POST", "/errors/ab", 405, "allow: get, head"),
-        ("BREW", "/metrics", 405, "allow: get, head"),
+        ("GET", "/errors/log", 405, "allow: post, options"),
+        ("HEAD", "/errors/log", 405, "allow: post, options"),
+        ("DELETE", "/api/v1/errors/log", 405, "allow: post, options"),
+        ("PUT", "/health", 405, "allow: get, head, options"),
+        ("POST", "/errors/ab", 405, "allow: get, head, options"),
+        ("BREW", "/metrics", 405, "allow: get, head, options"),
         ("GET", "/", 404, ""),
         ("POST", "/errors", 405, "allow: get, head"),
         ("OPTIONS", "*", 404, ""),

@@ -1,0 +1,60 @@
+//! The admin listener: health and metrics apart from events, until everything is drained.
+
+use std::{sync::Arc, time::Duration};
+
+use errsift_ops::decode::Received;
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
+
+use crate::{
+    http::{self, Policy, Waiting},
+    metrics::Metrics,
+    operations::Process,
+};
+
+/// How long answers under way may take once everything else is done.
+const END_MAX: Duration = Duration::from_secs(1);
+
+/// A running admin listener.
+pub struct Admin {
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+/// Holds no way into the pipeline, which drains only when nobody does.
+#[derive(Clone)]
+struct NoIntake;
+
+impl http::Intake for NoIntake {
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
+        Err(received)
+    }
+}
+
+impl Admin {
+    /// Serves on `listener` beside whatever else `runtime` does.
+    pub fn start(
+        runtime: &Runtime,
+        listener: TcpListener,
+        policy: Policy,
+        process: &Arc<Process>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            // a sender that is gone is a word to stop as well
+            let _ = stopped.await;
+        };
+        let (process, metrics) = (Arc::clone(process), Arc::clone(metrics));
+        let serve = http::serve(listener, NoIntake, process, metrics, policy, stopped);
+        Self { stop, served: runtime.spawn(serve) }
+    }
+
+    /// Stops it, and waits a little for its last answers.
+    pub fn end(self, runtime: &Runtime) {
+        drop(self.stop);
+        let ended = runtime.block_on(async { tokio::time::timeout(END_MAX, self.served).await });
+        if ended.is_err() {
+            tracing::debug!("admin listener not ended in time");
+        }
+    }
+}
