@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     match args.command.unwrap_or_else(|| Command::Serve(Box::new(args.serve))) {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check(check) => check::run(&check),
-        Command::Config(args) => config::run(&args, &settings.found),
+        Command::Config(args) => config::run(&args, &settings),
         Command::Completions { shell } => completions::run(shell),
         Command::Man(args) => man::run(&args),
     }
