@@ -4,10 +4,10 @@ use std::{fmt::Write as _, io::Write as _, process::ExitCode};
 
 use clap::Args;
 
-use super::args::command;
+use super::{args::command, exit, refuse::stores};
 use crate::settings::{
     document::{example, literal, reference},
-    resolve::{Found, all},
+    resolve::{Found, Resolved, all},
 };
 
 /// What to show.
@@ -23,18 +23,23 @@ pub struct ConfigArgs {
 }
 
 /// Prints one line per setting, `name = value` and where it came from, or what was asked for
-/// instead. Exits 0.
-pub fn run(args: &ConfigArgs, found: &[Found]) -> ExitCode {
+/// instead. Exits 0, or 78 if the settings do not fit each other.
+pub fn run(args: &ConfigArgs, settings: &Resolved) -> ExitCode {
+    let mut wrong = Vec::new();
     let text = if args.example {
         example(&all(&command()))
     } else if args.reference {
         reference(&command())
     } else {
-        listing(found)
+        wrong = stores(&settings.matches);
+        listing(&settings.found)
     };
     // whoever stopped reading has seen enough
     let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    for line in &wrong {
+        eprintln!("errsift: {line}");
+    }
+    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
 }
 
 /// Columns that values are aligned in; a longer one pushes its origin aside.

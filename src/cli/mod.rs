@@ -48,7 +48,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check(check) => check::run(&check),
         Command::Key(wanted) => key::run(&wanted),
-        Command::Config(args) => config::run(&args, &settings.found),
+        Command::Config(args) => config::run(&args, &settings),
         Command::Completions { shell } => completions::run(shell),
         Command::Man(args) => man::run(&args),
     }

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::{Command, FromArgMatches};
+use clap::{ArgMatches, Command, FromArgMatches};
 
 use super::{exit, serve::runtime};
 use crate::{
     settings::{
         StoreSettings,
-        resolve::{Origin, Refused, Wrong, passwords},
+        resolve::{Origin, Refused, passwords},
     },
     stores::Backend,
 };
@@ -32,8 +32,12 @@ pub fn refused(command: &Command, refused: Refused) -> ExitCode {
         Refused::Typed(error) => return typed(&error),
         Refused::Wrong(wrong) => wrong,
     };
-    let stores = stores(command, &wrong);
-    let all_typed = wrong.faults.iter().all(|fault| fault.origin == Origin::Flag);
+    let named: Vec<&String> = wrong.faults.iter().filter_map(|fault| fault.flag.as_ref()).collect();
+    let mut stores = wrong.rest(command).map_or_else(Vec::new, |rest| stores(&rest));
+    // a value that is named already was left out, and others may only need it
+    stores.retain(|line| !named.iter().any(|flag| line.contains(flag.as_str())));
+    let all_typed =
+        stores.is_empty() && wrong.faults.iter().all(|fault| fault.origin == Origin::Flag);
     for warning in &wrong.warnings {
         eprintln!("errsift: warning: {warning}");
     }
@@ -46,11 +50,10 @@ pub fn refused(command: &Command, refused: Refused) -> ExitCode {
     ExitCode::from(if all_typed { exit::USAGE } else { exit::CONFIG })
 }
 
-/// What is wrong with the stores' settings beside that. What may follow from a value that is named
-/// already is left out.
-fn stores(command: &Command, wrong: &Wrong) -> Vec<String> {
-    let Some(matches) = wrong.rest(command) else { return Vec::new() };
-    let mut chosen = &matches;
+/// What is wrong with the stores' settings, each right by itself; nothing for a command that has
+/// none.
+pub fn stores(matches: &ArgMatches) -> Vec<String> {
+    let mut chosen = matches;
     while let Some((_, under)) = chosen.subcommand() {
         chosen = under;
     }
@@ -60,8 +63,5 @@ fn stores(command: &Command, wrong: &Wrong) -> Vec<String> {
     let (Ok(settings), Ok(runtime)) = (StoreSettings::from_arg_matches(chosen), runtime()) else {
         return Vec::new();
     };
-    let Err(more) = Backend::new(&settings, runtime.handle()) else { return Vec::new() };
-    let named: Vec<&String> = wrong.faults.iter().filter_map(|fault| fault.flag.as_ref()).collect();
-    let follows = |line: &String| named.iter().any(|flag| line.contains(flag.as_str()));
-    more.0.into_iter().filter(|line| !follows(line)).collect()
+    Backend::new(&settings, runtime.handle()).err().map_or_else(Vec::new, |wrong| wrong.0)
 }

@@ -74,7 +74,10 @@ fn secrets_come_from_files_and_are_masked() {
     let url = written(&dir, "url", "redis://user:s3cret@127.0.0.1:1\n");
     let variables = [("ERRSIFT_REDIS_URL_FILE", url.as_str()), ("ERRSIFT_MYSQL_URL", "s3cret")];
     let shown = run(&["config"], &variables);
-    shown.assert_says(0, &["\"redis://user:***@127.0.0.1:1\"", "ERRSIFT_REDIS_URL_FILE"]);
+    shown.assert_says(
+        78,
+        &["--mysql-url: ", "\"redis://user:***@127.0.0.1:1\"", "ERRSIFT_REDIS_URL_FILE"],
+    );
     assert_eq!(line(&shown.stdout, "mysql-url"), "mysql-url = \"***\" ERRSIFT_MYSQL_URL");
     let refused = run(&["serve"], &variables);
     refused.assert_says(78, &["--mysql-url"]);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{choices, default, help, literal, placeholder};
+use super::{choices, default, grouped, help, literal, placeholder};
 use crate::settings::resolve::Setting;
 
 /// Characters of a line.
@@ -14,29 +14,30 @@ pub fn example(settings: &[Setting]) -> String {
     let mut text = "# Settings of errsift. A flag beats its variable, a variable beats this file.\n\
                     # Each setting is shown with its default; remove the # before one to change it.\n"
         .to_owned();
-    let mut heading = None;
-    for setting in settings.iter().filter(|setting| !setting.is_config()) {
-        let here = setting.arg().get_help_heading();
-        if here != heading {
-            heading = here;
-            let _ = writeln!(text, "\n# ---- {} ----", here.unwrap_or("Further"));
+    for (heading, settings) in grouped(settings) {
+        let _ = writeln!(text, "\n# ---- {heading} ----");
+        for setting in settings.into_iter().filter(|setting| !setting.is_config()) {
+            entry(&mut text, setting);
         }
-        text.push('\n');
-        text.push_str(&comment(&help(setting)));
-        for (name, help) in choices(setting) {
-            text.push_str(&comment(&format!("- {name}: {help}")));
-        }
-        if setting.is_secret() {
-            let variable = setting.file_variable();
-            text.push_str(&comment(&format!("A secret: better in a file named by {variable}")));
-        }
-        let value = default(setting).unwrap_or_else(|| {
-            text.push_str("# Not set by default\n");
-            literal(setting, &[placeholder(setting)])
-        });
-        let _ = writeln!(text, "#{} = {value}", setting.key());
     }
     text
+}
+
+fn entry(text: &mut String, setting: &Setting) {
+    text.push('\n');
+    text.push_str(&comment(&help(setting)));
+    for (name, help) in choices(setting) {
+        text.push_str(&comment(&format!("- {name}: {help}")));
+    }
+    if setting.is_secret() {
+        let variable = setting.file_variable();
+        text.push_str(&comment(&format!("A secret: better in a file named by {variable}")));
+    }
+    let value = default(setting).unwrap_or_else(|| {
+        text.push_str("# Not set by default\n");
+        literal(setting, &[placeholder(setting)])
+    });
+    let _ = writeln!(text, "#{} = {value}", setting.key());
 }
 
 fn comment(text: &str) -> String {

@@ -19,6 +19,19 @@ pub fn literal(setting: &Setting, values: &[String]) -> String {
     if is_bare { value.to_owned() } else { format!("{value:?}") }
 }
 
+/// Settings under their headings, in the order in which each heading comes first.
+fn grouped(settings: &[Setting]) -> Vec<(&str, Vec<&Setting>)> {
+    let mut groups: Vec<(&str, Vec<&Setting>)> = Vec::new();
+    for setting in settings {
+        let heading = setting.arg().get_help_heading().unwrap_or("Further");
+        match groups.iter_mut().find(|(known, _)| *known == heading) {
+            Some((_, group)) => group.push(setting),
+            None => groups.push((heading, vec![setting])),
+        }
+    }
+    groups
+}
+
 /// What `--help` says.
 fn help(setting: &Setting) -> String {
     let arg = setting.arg();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Command;
 
-use super::{choices, default, help, placeholder};
+use super::{choices, default, grouped, help, placeholder};
 use crate::settings::resolve::{Setting, all};
 
 /// What holds for all settings.
@@ -15,15 +15,11 @@ const FAULTS: &str = include_str!("faults.md");
 /// The page on settings, from the definition of the command line.
 pub fn reference(command: &Command) -> String {
     let mut page = INTRODUCTION.to_owned();
-    let settings = all(command);
-    let mut heading = None;
-    for setting in &settings {
-        let here = setting.arg().get_help_heading().unwrap_or("Further");
-        if heading != Some(here) {
-            heading = Some(here);
-            let _ = write!(page, "\n## {here}\n");
+    for (heading, settings) in grouped(&all(command)) {
+        let _ = write!(page, "\n## {heading}\n");
+        for setting in settings {
+            section(&mut page, command, setting);
         }
-        section(&mut page, command, setting);
     }
     page.push('\n');
     page.push_str(FAULTS);

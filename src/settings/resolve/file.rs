@@ -36,7 +36,8 @@ impl SettingsFile {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             let faults = errors.into_iter().map(|error| {
-                let reason = error.message().to_owned();
+                // what is meant by text without quotes is anybody's guess, and the guess misleads
+                let reason = format!("{} (name = value, with text in \"quotes\")", error.message());
                 Fault {
                     flag: None,
                     value: None,

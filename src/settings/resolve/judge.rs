@@ -22,6 +22,7 @@ pub fn judge(command: &Command, setting: &Setting, raw: &OsStr) -> Result<(), St
     word.push("=");
     word.push(raw);
     let alone = map(command.clone(), &|arg, _| detached(arg).required(false));
+    let alone = alone.subcommand_required(false).arg_required_else_help(false);
     match alone.no_binary_name(true).try_get_matches_from([word]) {
         Ok(_) => Ok(()),
         // what it lacks may come from elsewhere

@@ -19,8 +19,28 @@ enum Commands {
     Serve(All),
     /// Uses one
     Check(Stores),
+    /// Has others under it
+    Journal(Journal),
     /// Uses none
     Man,
+}
+
+#[derive(Debug, Args)]
+struct Journal {
+    #[command(flatten)]
+    stores: Stores,
+    #[command(subcommand)]
+    what: Under,
+}
+
+#[derive(Debug, Subcommand)]
+enum Under {
+    /// Takes words and a setting of its own
+    Show {
+        #[arg(long, env = "ERRSIFT_DEPTH", default_value = "1", value_parser = small)]
+        depth: u16,
+        word: String,
+    },
 }
 
 #[derive(Clone, Debug, Args)]
@@ -122,6 +142,25 @@ fn values_are_judged_only_where_they_hold_and_are_used() {
 }
 
 #[test]
+fn settings_may_belong_to_commands_under_commands() {
+    let variables = [("ERRSIFT_URL", "a://v"), ("ERRSIFT_DEPTH", "3")];
+    let words = ["journal", "show", "word"];
+    let deep = |words: &[&str], variables| {
+        let resolved = resolved(words, variables, &[]).unwrap();
+        let typed = Typed::from_arg_matches(&resolved.matches).unwrap();
+        let Some(Commands::Journal(journal)) = typed.command else { panic!("{typed:?}") };
+        let Under::Show { depth, word } = journal.what;
+        assert_eq!(word, "word");
+        (journal.stores.url.unwrap(), depth)
+    };
+    assert_eq!(deep(&words, &variables), ("a://v".to_owned(), 3));
+    let flags = ["journal", "--url", "a://f", "show", "--depth", "2", "word"];
+    assert_eq!(deep(&flags, &variables), ("a://f".to_owned(), 2));
+    let wrong = [("ERRSIFT_URL", "v"), ("ERRSIFT_DEPTH", "0")];
+    assert_eq!(faults(&words, &wrong, &[]).len(), 2);
+}
+
+#[test]
 fn everything_wrong_is_named_at_once() {
     let file = [("my.toml", "wrokers = 2\nweak = \"on\"\n[section]\na = 1\n")];
     let variables =
@@ -154,7 +193,7 @@ fn a_file_must_be_what_it_is_named_for() {
     assert!(broken[0].starts_with("errsift.toml:2: "), "{broken:?}");
     assert!(!broken[0].contains("secret"), "{broken:?}");
     let twice = faults(&[], &[], &[("errsift.toml", "workers = 1\nworkers = 2\n")]);
-    assert_eq!(twice, ["errsift.toml:2: duplicate key"]);
+    assert!(twice[0].starts_with("errsift.toml:2: duplicate key"), "{twice:?}");
     let itself =
         faults(&[], &[], &[("errsift.toml", "config = \"x\"\ntags = \"x\"\nworkers = []")]);
     assert!(itself[0].starts_with("errsift.toml:1: \"config\" is no setting"), "{itself:?}");
