@@ -15,6 +15,7 @@ mod queries;
 mod reader;
 mod rows;
 mod schema;
+mod select;
 mod session;
 mod writer;
 

@@ -48,7 +48,7 @@ fn events(n: u64) -> impl Iterator<Item = Value> {
         json!({
             "message": format!("{} number {n}", ["Timeout of", "no route to"][(n % 2) as usize]),
             "service": format!("service {}", n % 3),
-            "level": if n % 7 == 0 { "fatal" } else { "error" },
+            "level": if n.is_multiple_of(7) { "fatal" } else { "error" },
             "timestamp": at,
             "stackTrace": "at here",
         })
