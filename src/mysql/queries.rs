@@ -1,6 +1,6 @@
 //! Answers questions from the tables, each by an index.
 //!
-//! Every statement ends itself after [`QUERY_SECONDS`], so that a question that is too large burdens
+//! Every statement ends itself after [`super::select::QUERY_SECONDS`], so that a question that is too large burdens
 //! the server no longer than that.
 
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -13,12 +13,11 @@ use super::{
     faults::{Failure, TOO_LONG},
     reader::error_row,
     rows::{push_bytes, push_datetime, push_text},
+    select::{COUNTED, DETAILED, condition, limited, rows_sql, walk_sql},
     session::{Live, Session, column},
 };
-use crate::query::{Candidate, Label, Narrowing, Position, Queries, QueryFault, Sort, Span, Walk};
+use crate::query::{Candidate, Label, Narrowing, Queries, QueryFault, Span, Walk};
 
-/// How long a statement may take, in seconds.
-const QUERY_SECONDS: u32 = 5;
 /// Windows looked up by one statement: from 1,000 values on, `MariaDB` makes a list a table.
 const WINDOWS_MAX: usize = 900;
 
@@ -56,20 +55,6 @@ async fn query(live: &mut Live, sql: &str) -> Result<Option<Vec<Row>>, Failure> 
         answer => answer.map(Some),
     }
 }
-
-/// What either server takes for its own way to limit a statement's time is a comment to the other.
-fn limited(select: &str) -> String {
-    let rest = select.strip_prefix("SELECT").unwrap_or(select);
-    format!(
-        "/*M!100100 SET STATEMENT max_statement_time = {QUERY_SECONDS} FOR */ \
-         SELECT /*+ MAX_EXECUTION_TIME({QUERY_SECONDS}000) */{rest}"
-    )
-}
-
-const COUNTED: &str = "c.fingerprint, c.`count`, \
-    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', c.first_seen) DIV 1000, \
-    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', c.last_seen) DIV 1000";
-const DETAILED: &str = "d.service, d.`level`, d.environment, d.message";
 
 impl Queries for MysqlQueries {
     fn walk(&mut self, walk: &Walk) -> Result<Vec<Candidate>, QueryFault> {
@@ -193,102 +178,6 @@ impl Queries for MysqlQueries {
         sql.push_str(" GROUP BY step");
         self.each(&sql, step)
     }
-}
-
-/// What an order is by, and its index.
-fn order(sort: Sort) -> (&'static str, &'static str) {
-    match sort {
-        Sort::Count => ("`count`", "by_count"),
-        Sort::LastSeen => ("last_seen", "by_last_seen"),
-        Sort::FirstSeen => ("first_seen", "by_first_seen"),
-    }
-}
-
-/// Two ranges instead of one condition with OR in it: of many errors with an equal key, those that
-/// were on earlier pages are not read again.
-fn walk_sql(walk: &Walk) -> String {
-    let (key, index) = order(walk.sort);
-    let max = walk.max;
-    let stretch = |condition: &str| {
-        format!(
-            "(SELECT fingerprint, `count`, first_seen, last_seen FROM error_counts \
-             FORCE INDEX ({index}){condition} ORDER BY {key} DESC, fingerprint DESC LIMIT {max})"
-        )
-    };
-    let stretches = match walk.after {
-        None => stretch(""),
-        Some(Position { key: after, fingerprint }) => {
-            let mut value = String::new();
-            match walk.sort {
-                Sort::Count => {
-                    let _ = write!(value, "{after}");
-                }
-                _ => push_datetime(&mut value, Timestamp::from_millis(after.cast_signed())),
-            }
-            let mut equal = format!(" WHERE {key} = {value} AND fingerprint < ");
-            push_bytes(&mut equal, &fingerprint.0);
-            let less = stretch(&format!(" WHERE {key} < {value}"));
-            format!("{} UNION ALL {less}", stretch(&equal))
-        }
-    };
-    let (detailed, joined) = if walk.details {
-        (format!(", {DETAILED}"), " LEFT JOIN error_details AS d ON d.fingerprint = c.fingerprint")
-    } else {
-        (String::new(), "")
-    };
-    format!(
-        "SELECT {COUNTED}{detailed} FROM (SELECT * FROM ({stretches}) AS stretches \
-         ORDER BY {key} DESC, fingerprint DESC LIMIT {max}) AS c{joined} \
-         ORDER BY c.{key} DESC, c.fingerprint DESC"
-    )
-}
-
-fn condition(narrowing: Narrowing<'_>) -> String {
-    let mut sql = String::new();
-    match narrowing {
-        Narrowing::Label(label, value) => {
-            sql.push_str(match label {
-                Label::Service => "d.service = ",
-                Label::Level => "d.`level` = ",
-                Label::Environment => "d.environment = ",
-            });
-            push_text(&mut sql, value);
-        }
-        Narrowing::Prefix(prefix) => {
-            let mut pattern = String::with_capacity(prefix.len() + 1);
-            for c in prefix.chars() {
-                if matches!(c, '%' | '_' | '|') {
-                    pattern.push('|');
-                }
-                pattern.push(c);
-            }
-            pattern.push('%');
-            sql.push_str("d.message LIKE ");
-            push_text(&mut sql, &pattern);
-            sql.push_str(" ESCAPE '|'");
-        }
-    }
-    sql
-}
-
-/// One statement, because a statement is what READ COMMITTED gives one snapshot to.
-fn rows_sql(shard: Shard, fingerprints: &[Fingerprint]) -> String {
-    let mut keys = String::new();
-    for fingerprint in fingerprints {
-        keys.push_str(if keys.is_empty() { "SELECT " } else { " UNION ALL SELECT " });
-        push_bytes(&mut keys, &fingerprint.0);
-        let _ = write!(keys, " AS fingerprint, {} AS part", fingerprint.part());
-    }
-    format!(
-        "SELECT COALESCE(g.epoch, 0), COALESCE(c.`count`, 0), \
-         TIMESTAMPDIFF(MICROSECOND, '1970-01-01', c.first_seen) DIV 1000, \
-         TIMESTAMPDIFF(MICROSECOND, '1970-01-01', c.last_seen) DIV 1000, \
-         d.`rule`, d.message, NULL, d.`type`, d.`level`, d.service, d.environment, \
-         d.`release`, d.tags, k.fingerprint FROM ({keys}) AS k \
-         LEFT JOIN applied_epochs AS g ON g.shard = {shard} AND g.part = k.part \
-         LEFT JOIN error_counts AS c ON c.fingerprint = k.fingerprint \
-         LEFT JOIN error_details AS d ON d.fingerprint = k.fingerprint"
-    )
 }
 
 fn counted(row: &Row) -> Result<Candidate, Failure> {

@@ -48,7 +48,7 @@ fn events(n: u64) -> impl Iterator<Item = Value> {
         json!({
             "message": format!("{} number {n}", ["Timeout of", "no route to"][(n % 2) as usize]),
             "service": format!("service {}", n % 3),
-            "level": if n % 7 == 0 { "fatal" } else { "error" },
+            "level": if n.is_multiple_of(7) { "fatal" } else { "error" },
             "timestamp": at,
             "stackTrace": "at here",
         })
@@ -72,7 +72,8 @@ fn transcript(stack: &Stack) -> Vec<Vec<Value>> {
             "&level=fatal&service=service%200",
             "&q=timeout+num",
             "&q=no+route+to+number+5*",
-            "&since=1700000200&until=1700000014",
+            "&since=1700000012&until=1700000014",
+            "&since=1700000130",
             "&environment=none",
         ] {
             let query = format!("sort={sort}&limit=7{filter}");
@@ -112,7 +113,7 @@ fn over_time(client: &mut Client, loudest: &[Value]) -> Vec<Value> {
         let all = get(client, &format!("/windows?{span}"));
         assert_eq!(
             (&all["step_s"], sum(&all)),
-            (&json!(step_s), (0..ERRORS).map(|n| n / 10 + 2).sum())
+            (&json!(step_s), (0..ERRORS).map(|n| n / 10 + 2).sum::<u64>())
         );
         let one = get(client, &format!("/windows?{span}&service=service+2"));
         let expected: u64 = (0..ERRORS).filter(|n| n % 3 == 2).map(|n| n / 10 + 2).sum();

@@ -85,15 +85,11 @@ pub fn fill<S: Migrate>(store: &S) {
     let words: Vec<_> =
         all.iter().map(|known| details(known.fingerprint, &known.payload)).collect();
     writer.insert_details(&words).unwrap();
-    for (epoch, count, at) in [(0, 1, true), (1, 0, false)] {
-        let rows: Vec<_> = all
-            .iter()
-            .map(|known| match at {
-                true => row(known.fingerprint, count, known.first, known.first),
-                false => row(known.fingerprint, known.count - 1, known.last, known.last),
-            })
-            .collect();
-        let applied = apply(&mut *writer, &claim(SHARD.0, 1), (epoch, epoch + 1), &rows);
+    let first = |known: &Known| row(known.fingerprint, 1, known.first, known.first);
+    let rest = |known: &Known| row(known.fingerprint, known.count - 1, known.last, known.last);
+    let halves: [Vec<_>; 2] = [all.iter().map(first).collect(), all.iter().map(rest).collect()];
+    for (epoch, rows) in (0..).zip(&halves) {
+        let applied = apply(&mut *writer, &claim(SHARD.0, 1), (epoch, epoch + 1), rows);
         assert_eq!(applied, Applied::Done);
     }
 }
