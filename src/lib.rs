@@ -6,10 +6,12 @@
 
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod durability;
 pub mod embedded;
 pub mod http;
+pub mod inspect;
 mod logging;
 pub mod metrics;
 pub mod migrated;
@@ -20,4 +22,5 @@ pub mod schema;
 pub mod settings;
 pub mod stores;
 pub mod tags;
+pub mod text;
 mod totals;

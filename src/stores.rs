@@ -16,6 +16,7 @@ use crate::{
     check::{Check, Verdict},
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
+    inspect::{InspectGuards, InspectJournal},
     migrated::Migrated,
     mysql::MysqlErrors,
     redis::RedisStore,
@@ -135,6 +136,18 @@ impl Backend {
         match self {
             Self::Servers { errors, .. } => Arc::new(errors.clone()),
             Self::Embedded { errors, .. } => Arc::new(errors.clone()),
+        }
+    }
+
+    /// The journal and its guard rows, to be looked at beside a running server.
+    pub fn inspect(&self, shard: Shard) -> (Box<dyn InspectJournal>, Box<dyn InspectGuards>) {
+        match self {
+            Self::Servers { journal, errors, .. } => {
+                (Box::new(journal.backlog()), errors.store().inspect(shard))
+            }
+            Self::Embedded { journal, errors, .. } => {
+                (journal.inspect(), errors.store().inspect(shard))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::{fingerprint::FingerprintArgs, journal::JournalArgs, show::ShowArgs, top::TopArgs};
 use crate::settings::Serve;
 
 /// Takes in error events over HTTP, answers when they are durable, folds repeats, and keeps exact
@@ -29,6 +30,14 @@ pub enum Command {
     Serve,
     /// Look at the settings of the stores that durability depends on
     Check,
+    /// Print the fingerprints of events, one JSON object a line
+    Fingerprint(FingerprintArgs),
+    /// Look into the journal, beside a running server if there is one
+    Journal(JournalArgs),
+    /// Show one error of a running server
+    Show(ShowArgs),
+    /// Watch the loudest errors of a running server
+    Top(TopArgs),
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
 //! The command line: what users type, and what each command does.
 
 mod args;
+mod asked;
 mod banner;
 mod check;
 mod exit;
+mod fingerprint;
+mod journal;
+mod output;
 mod serve;
+mod show;
+mod top;
 
 use std::process::ExitCode;
 
@@ -20,6 +26,10 @@ pub fn run() -> ExitCode {
     match args.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&args.serve),
         Command::Check => check::run(&args.serve),
+        Command::Fingerprint(of) => fingerprint::run(&of),
+        Command::Journal(of) => journal::run(&args.serve.stores, &of),
+        Command::Show(of) => show::run(&of),
+        Command::Top(of) => top::run(&of),
     }
 }
 

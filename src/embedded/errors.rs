@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use errsift_ops::id::Shard;
 use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
-use super::{Sync, Turn, connect, faults, reader::Reader, schema, writer::Writer};
+use super::{
+    Sync, Turn, connect, faults, inspect::GuardInspector, reader::Reader, schema, writer::Writer,
+};
 use crate::{
+    inspect::InspectGuards,
     migrated::Migrate,
     schema::{SchemaFault, SchemaVersion},
 };
@@ -21,6 +25,11 @@ impl EmbeddedErrors {
     /// A store in the file `path`; nothing is opened yet. Make one per file and process.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), turn: Turn::default() }
+    }
+
+    /// Reads the guard rows of `shard`; cannot write, and makes no file.
+    pub fn inspect(&self, shard: Shard) -> Box<dyn InspectGuards> {
+        Box::new(GuardInspector::new(self.path.clone(), shard))
     }
 }
 

@@ -11,6 +11,7 @@ mod committer;
 mod errors;
 mod faults;
 mod fence;
+mod inspect;
 mod journal;
 mod reader;
 mod schema;

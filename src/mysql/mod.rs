@@ -17,6 +17,7 @@ mod schema;
 mod session;
 mod writer;
 
+use errsift_ops::id::Shard;
 use errsift_pipeline::ports::errors::{Errors, ErrorsFault, ErrorsReader, ErrorsWriter};
 use mysql_async::{Opts, OptsBuilder, UrlError};
 use tokio::runtime::Handle;
@@ -24,6 +25,7 @@ use tokio::runtime::Handle;
 use self::session::Session;
 use crate::{
     check::Check,
+    inspect::InspectGuards,
     migrated::Migrate,
     schema::{SchemaFault, SchemaVersion},
 };
@@ -75,6 +77,11 @@ impl MysqlErrors {
     /// The server's settings that durability and correctness depend on, judged.
     pub fn settings(&self) -> Result<Vec<Check>, ErrorsFault> {
         self.session().run(async |live| check::settings(live).await)
+    }
+
+    /// Reads the guard rows of `shard` from tables as they are.
+    pub fn inspect(&self, shard: Shard) -> Box<dyn InspectGuards> {
+        Box::new(guards::Inspector { session: self.session(), shard })
     }
 
     fn session(&self) -> Session {

@@ -1,5 +1,6 @@
 //! Settings, as flags and environment give them. A flag beats its `ERRSIFT_…` variable.
 
+mod client;
 mod http;
 mod stores;
 
@@ -7,7 +8,11 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use clap::Args;
 
-pub use self::{http::HttpSettings, stores::StoreSettings};
+pub use self::{
+    client::{ClientSettings, Key, every},
+    http::HttpSettings,
+    stores::StoreSettings,
+};
 
 /// How to serve.
 #[derive(Clone, Debug, Args)]
