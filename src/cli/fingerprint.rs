@@ -93,7 +93,7 @@ impl<W: Write> Printer<'_, W> {
                     None => fault.reason,
                 })
             } else {
-                Err(format!("longer than {} bytes", BODY_BYTES_MAX))
+                Err(format!("longer than {BODY_BYTES_MAX} bytes"))
             };
             match event {
                 Ok(event) => self.print(&event)?,

@@ -28,6 +28,9 @@ end
 return {base, fitting}
 ";
 
+/// Fields of a hash with their values.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Pending counts asked for at once.
 const PENDING_ROWS: usize = 1_000;
 
@@ -73,7 +76,7 @@ impl InspectJournal for RedisBacklog {
     ) -> Result<(), JournalFault> {
         let mut cursor = 0_u64;
         loop {
-            let (next, rows): (u64, Vec<(Vec<u8>, Vec<u8>)>) = self.ask(|connection, keys| {
+            let (next, rows): (u64, Fields) = self.ask(|connection, keys| {
                 redis::cmd("HSCAN")
                     .arg(keys.pending(epoch))
                     .arg(cursor)

@@ -5,12 +5,15 @@ use std::{fmt, path::PathBuf, time::Duration};
 use clap::Args;
 use url::Url;
 
+const SERVER_HELP: &str = "Server to ask, as http://HOST[:PORT][/PATH] or https://…";
+
 /// A running server, for the commands that ask one.
 #[derive(Clone, Debug, Args)]
 pub struct ClientSettings {
-    /// Server to ask, as http://HOST[:PORT][/PATH] or https://…
+    /// The server to ask.
     #[arg(
         long,
+        help = SERVER_HELP,
         env = "ERRSIFT_SERVER",
         default_value = "http://127.0.0.1:9002",
         value_parser = server,

@@ -3,11 +3,14 @@
 //! cannot be in the expectation as well. Each test has servers of its own.
 #![expect(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
 
+mod ask;
 mod check;
 mod command;
 mod drain;
 mod failover;
+mod fingerprint;
 mod http;
+mod journal;
 mod kill;
 mod live;
 mod load;
@@ -16,6 +19,7 @@ mod outage;
 mod refuse;
 mod secrets;
 mod stack;
+mod stub;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;

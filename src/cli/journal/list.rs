@@ -61,7 +61,8 @@ fn head(standing: &Standing, (shard, place): (Shard, &str), json: bool) -> Strin
             },
         })
         .to_string();
-        return format!("{},\"jobs\":[\n", head.trim_end_matches('}').to_owned() + "}");
+        // the jobs are its last field, and are written as they are read
+        return head.strip_suffix('}').unwrap_or(&head).to_owned() + ",\"jobs\":[\n";
     }
     format!(
         "shard {shard}, {place}\n\
@@ -135,8 +136,8 @@ fence   term 1, seq 2, epoch 100, events 5
 list    2 jobs from seq 1 on, 0 bytes
 
        SEQ       EPOCH   TERM   EVENTS  ENTRIES     BYTES  RECEIVED FROM             UNTIL                   
-         1         100      1        2        1       127  1970-01-01T00:01:40.000Z  1970-01-01T00:01:40.000Z
-         2 cannot be read, 127 bytes: job does not start with ESJB
+         1         100      1        2        1       162  1970-01-01T00:01:40.000Z  1970-01-01T00:01:40.000Z
+         2 cannot be read, 123 bytes: job does not start with ESJB
 ";
         assert_eq!(printed(&mut list, false), (65, expected.to_owned()));
     }

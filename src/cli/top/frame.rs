@@ -1,6 +1,6 @@
 //! One picture of the screen, as lines.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use errsift_ops::timestamp::Timestamp;
 
@@ -36,7 +36,7 @@ impl Scene<'_> {
             self.every
         );
         for (name, value) in self.filters {
-            title.push_str(&format!("  {name}={}", text::escaped(value)));
+            let _ = write!(title, "  {name}={}", text::escaped(value));
         }
         let state = match (self.fault, self.shown) {
             (Some(fault), Some((_, at))) => format!("{fault}; below is of {at}"),

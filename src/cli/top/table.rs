@@ -1,5 +1,7 @@
 //! The table as lines of text.
 
+use std::fmt::Write as _;
+
 use errsift_ops::timestamp::Timestamp;
 
 use super::rates::Loud;
@@ -80,7 +82,7 @@ fn line(
         match column {
             // numbers are never cut: a table that is too narrow loses its last columns instead
             Column::Count | Column::Rate | Column::LastSeen => {
-                line.push_str(&format!("{value:>width$}"));
+                let _ = write!(line, "{value:>width$}");
             }
             _ => line.push_str(&text::column(&value, *width)),
         }
@@ -159,9 +161,9 @@ pub mod tests {
         let expected = [
             "    COUNT     RATE LAST SEEN SERVICE        MESSAGE",
             "     1234     12.3       10s checkout-and-… connection refused…",
-            "        7        -         - -              \\u{1b}[31mred\\u{20…",
+            "        7        -         - -              \\u{1b}[31mred\\u{202e…",
         ];
-        assert_eq!(lines(&loud(), Timestamp::from_millis(100_000), 64), expected);
+        assert_eq!(lines(&loud(), Timestamp::from_millis(100_000), 65), expected);
         for width in 0..40 {
             for line in lines(&loud(), Timestamp::default(), width) {
                 assert!(unicode_width::UnicodeWidthStr::width(line.as_str()) <= width, "{line}");

@@ -73,7 +73,7 @@ impl EpochCounts {
     pub fn pending(&mut self, row: PendingRow) {
         match row {
             Some((fingerprint, count)) => {
-                self.counts.entry(fingerprint).or_default().pending = count
+                self.counts.entry(fingerprint).or_default().pending = count;
             }
             None => self.unreadable += 1,
         }
