@@ -6,10 +6,12 @@
 
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod durability;
 pub mod embedded;
 pub mod http;
+pub mod inspect;
 mod logging;
 pub mod metered;
 pub mod metrics;
@@ -22,5 +24,6 @@ pub mod schema;
 pub mod settings;
 pub mod stores;
 pub mod tags;
+pub mod text;
 pub mod tls;
 mod totals;

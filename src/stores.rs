@@ -16,6 +16,7 @@ use crate::{
     check::{Check, Demand, Verdict},
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
+    inspect::{InspectGuards, InspectJournal},
     migrated::Migrated,
     mysql::MysqlErrors,
     query::Queries,
@@ -162,6 +163,18 @@ impl Backend {
         match self {
             Self::Servers { errors, .. } => errors.queries(),
             Self::Embedded { errors, .. } => errors.queries(),
+        }
+    }
+
+    /// The journal and its guard rows, to be looked at beside a running server.
+    pub fn inspect(&self, shard: Shard) -> (Box<dyn InspectJournal>, Box<dyn InspectGuards>) {
+        match self {
+            Self::Servers { journal, errors, .. } => {
+                (Box::new(journal.backlog()), errors.store().inspect(shard))
+            }
+            Self::Embedded { journal, errors, .. } => {
+                (journal.inspect(), errors.store().inspect(shard))
+            }
         }
     }
 

@@ -3,7 +3,10 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{config::ConfigArgs, key::KeyArgs, man::ManArgs};
+use super::{
+    config::ConfigArgs, fingerprint::FingerprintArgs, journal::JournalArgs, key::KeyArgs,
+    man::ManArgs, show::ShowArgs, top::TopArgs,
+};
 use crate::settings::{
     CheckSettings, Serve,
     resolve::{all, documented},
@@ -34,6 +37,14 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Look at the settings of the stores that durability depends on
     Check(CheckSettings),
+    /// Watch the loudest errors of a running server
+    Top(TopArgs),
+    /// Show one error of a running server
+    Show(ShowArgs),
+    /// Look into the journal, beside a running server if there is one
+    Journal(JournalArgs),
+    /// Print the fingerprints of events, one JSON object a line
+    Fingerprint(FingerprintArgs),
     /// Make an API key, and the setting that lets it in
     Key(KeyArgs),
     /// Show the settings in force, each with where it came from

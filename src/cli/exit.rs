@@ -6,6 +6,20 @@ pub const CONFIG: u8 = 78;
 pub const UNAVAILABLE: u8 = 69;
 /// A store's settings are weaker than asked, or wrong (`check`).
 pub const WEAKER: u8 = 1;
+/// What was asked for is not there, or what was verified is not as it should be.
+pub const NOT_SO: u8 = 1;
+/// The server does not take what was asked.
+pub const REFUSED: u8 = 64;
+/// The server's answer cannot be read.
+pub const PROTOCOL: u8 = 76;
+/// Input, or a job, cannot be read.
+pub const DATA: u8 = 65;
+/// A file of input cannot be opened.
+pub const NO_INPUT: u8 = 66;
+/// Reading or writing failed.
+pub const IO: u8 = 74;
+/// The server refuses the key, or wants one.
+pub const NO_PERMISSION: u8 = 77;
 /// The system refused something, such as the address to listen on.
 pub const OS: u8 = 71;
 /// The command line cannot be read.

@@ -2,15 +2,21 @@
 
 mod admin;
 mod args;
+mod asked;
 mod banner;
 mod check;
 mod completions;
 mod config;
 mod exit;
+mod fingerprint;
+mod journal;
 mod key;
 mod man;
+mod output;
 mod refuse;
 mod serve;
+mod show;
+mod top;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -47,6 +53,10 @@ pub fn run() -> ExitCode {
     match args.command.unwrap_or_else(|| Command::Serve(Box::new(args.serve))) {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check(check) => check::run(&check),
+        Command::Top(of) => top::run(&of),
+        Command::Show(of) => show::run(&of),
+        Command::Journal(of) => journal::run(&of),
+        Command::Fingerprint(of) => fingerprint::run(&of),
         Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings),
         Command::Completions { shell } => completions::run(shell),

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use errsift_ops::id::Shard;
 use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
 use super::{
-    Sync, Turn, connect, faults, queries::EmbeddedQueries, reader::Reader, schema, writer::Writer,
+    Sync, Turn, connect, faults, inspect::GuardInspector, queries::EmbeddedQueries, reader::Reader,
+    schema, writer::Writer,
 };
 use crate::{
+    inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
     schema::{SchemaFault, SchemaVersion},
@@ -24,6 +27,11 @@ impl EmbeddedErrors {
     /// A store in the file `path`; nothing is opened yet. Make one per file and process.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), turn: Turn::default() }
+    }
+
+    /// Reads the guard rows of `shard`; cannot write, and makes no file.
+    pub fn inspect(&self, shard: Shard) -> Box<dyn InspectGuards> {
+        Box::new(GuardInspector::new(self.path.clone(), shard))
     }
 }
 

@@ -13,9 +13,14 @@ use super::{
     Sync, Turn,
     backlog::EmbeddedBacklog,
     committer::{Committer, Order},
-    connect, faults, schema,
+    connect, faults,
+    inspect::Inspector,
+    schema,
 };
-use crate::schema::{SchemaFault, SchemaVersion};
+use crate::{
+    inspect::InspectJournal,
+    schema::{SchemaFault, SchemaVersion},
+};
 
 /// A journal's file. Handles made from it share its turn to write.
 #[derive(Clone, Debug)]
@@ -54,6 +59,11 @@ impl JournalFile {
     /// The reading end.
     pub fn backlog(&self) -> Box<dyn Backlog> {
         Box::new(EmbeddedBacklog::new(self.path.clone(), self.shard, self.turn.clone()))
+    }
+
+    /// An end that cannot write, and makes no file.
+    pub fn inspect(&self) -> Box<dyn InspectJournal> {
+        Box::new(Inspector::new(self.path.clone(), self.shard))
     }
 }
 

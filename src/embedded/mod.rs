@@ -12,6 +12,7 @@ mod committer;
 mod errors;
 mod faults;
 mod fence;
+mod inspect;
 mod journal;
 mod queries;
 mod reader;

@@ -198,7 +198,7 @@ fn add(conn: &Connection, range: &Range<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn read_guards(conn: &Connection, shard: Shard) -> rusqlite::Result<Guards> {
+pub(super) fn read_guards(conn: &Connection, shard: Shard) -> rusqlite::Result<Guards> {
     let mut select = conn.prepare_cached(
         "SELECT part, term, nonce, epoch, seq, events FROM applied_epochs WHERE shard = ?1",
     )?;

@@ -3,12 +3,26 @@
 use std::fmt::Write as _;
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
-use errsift_pipeline::ports::errors::{Claim, Guard, Guards, Range};
+use errsift_pipeline::ports::errors::{Claim, ErrorsFault, Guard, Guards, Range};
 
 use super::{
     faults::{Failure, LOCK_WAIT},
-    session::{Live, column},
+    session::{Live, Session, column},
 };
+use crate::inspect::InspectGuards;
+
+/// Reads them beside a running server.
+pub struct Inspector {
+    pub session: Session,
+    pub shard: Shard,
+}
+
+impl InspectGuards for Inspector {
+    fn guards(&mut self) -> Result<Guards, ErrorsFault> {
+        let shard = self.shard;
+        self.session.run(async |live| read(live, shard).await)
+    }
+}
 
 /// The guard rows of `shard`; missing ones are zero.
 pub async fn read(live: &mut Live, shard: Shard) -> Result<Guards, Failure> {

@@ -21,7 +21,7 @@ mod select;
 mod session;
 mod writer;
 
-use errsift_ops::timestamp::Timestamp;
+use errsift_ops::{id::Shard, timestamp::Timestamp};
 use errsift_pipeline::ports::errors::{Errors, ErrorsFault, ErrorsReader, ErrorsWriter};
 use mysql_async::{Opts, OptsBuilder};
 use tokio::runtime::Handle;
@@ -30,6 +30,7 @@ pub use self::address::MysqlUrlFault;
 use self::session::Session;
 use crate::{
     check::{Check, Demand},
+    inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
     schema::{SchemaFault, SchemaVersion},
@@ -94,6 +95,11 @@ impl MysqlErrors {
     pub fn check(&self, now: Timestamp) -> Result<Vec<Check>, ErrorsFault> {
         let durability = self.demand.map(|demand| demand.durability).unwrap_or_default();
         self.session(None).run(async |live| check::all(live, durability, now).await)
+    }
+
+    /// Reads the guard rows of `shard` from tables as they are.
+    pub fn inspect(&self, shard: Shard) -> Box<dyn InspectGuards> {
+        Box::new(guards::Inspector { session: self.session(None), shard })
     }
 
     fn session(&self, demand: Option<Demand>) -> Session {

@@ -65,7 +65,7 @@ impl RedisBacklog {
     }
 
     /// Asks on the connection; drops it if the answer did not come.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &mut self,
         ask: impl FnOnce(&mut Connection, &Keys) -> redis::RedisResult<T>,
     ) -> Result<T, JournalFault> {

@@ -12,6 +12,7 @@
 mod backlog;
 mod check;
 mod commit;
+mod inspect;
 mod journal;
 mod link;
 mod permissions;

@@ -2,6 +2,7 @@
 //! variable, its name in `errsift.toml`, its default, and the parser that states what is accepted.
 //! [`resolve`] finds their values, and [`document`] writes about them.
 
+mod client;
 pub mod document;
 mod http;
 mod process;
@@ -14,6 +15,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use clap::{Args, ValueEnum};
 
 pub use self::{
+    client::{ClientSettings, Key, every},
     http::HttpSettings,
     process::{LogFormat, ProcessSettings},
     stores::StoreSettings,

@@ -1,8 +1,8 @@
 //! Runs of errsift that end by themselves.
 
 use std::{
-    io::Read,
-    process::{Child, Stdio},
+    io::{Read, Write},
+    process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -32,14 +32,31 @@ impl Ended {
 
 /// Runs errsift to its end in a directory of its own. Panics if it does not end.
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-    let dir = TempDir::new().expect("no temporary directory");
     let mut command = errsift::command();
-    command.args(arguments).envs(environment.iter().copied()).current_dir(dir.path());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).envs(environment.iter().copied());
+    end(command, b"")
+}
+
+/// As [`run`], with something on standard input.
+pub fn run_on(input: &[u8], arguments: &[&str]) -> Ended {
+    let mut command = errsift::command();
+    command.args(arguments);
+    end(command, input)
+}
+
+/// Runs a command to its end in a directory of its own. Panics if it does not end.
+pub fn end(mut command: Command, input: &[u8]) -> Ended {
+    let dir = TempDir::new().expect("no temporary directory");
+    command.current_dir(dir.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let what = format!("the end of {command:?}");
     let mut running = Killed(command.spawn().expect("errsift cannot be run"));
     let stdout = collect(running.0.stdout.take().expect("piped"));
     let stderr = collect(running.0.stderr.take().expect("piped"));
-    let what = format!("the end of errsift {arguments:?}");
+    let mut stdin = running.0.stdin.take().expect("piped");
+    // it may end without reading it
+    let _ = stdin.write_all(input);
+    drop(stdin);
     let status = wait::until(&what, 2 * Duration::from_secs(30), || {
         let ended = running.0.try_wait().map_err(|error| error.to_string())?;
         ended.ok_or_else(|| "it runs".to_owned())
@@ -49,7 +66,7 @@ pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
 }
 
 /// A child that does not outlive a panic.
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -59,7 +76,7 @@ impl Drop for Killed {
     }
 }
 
-fn collect(mut output: impl Read + Send + 'static) -> JoinHandle<String> {
+pub fn collect(mut output: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut text = String::new();
         output.read_to_string(&mut text).expect("its output is UTF-8");

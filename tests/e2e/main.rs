@@ -3,12 +3,15 @@
 //! cannot be in the expectation as well. Each test has servers of its own.
 #![expect(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
 
+mod ask;
 mod check;
 mod command;
 mod config;
 mod drain;
 mod failover;
+mod fingerprint;
 mod http;
+mod journal;
 mod kill;
 mod lists;
 mod live;
@@ -19,6 +22,7 @@ mod outage;
 mod refuse;
 mod secrets;
 mod stack;
+mod stub;
 #[path = "../support/mod.rs"]
 mod support;
 mod surface;

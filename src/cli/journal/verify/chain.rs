@@ -1,0 +1,128 @@
+//! Whether each job is whole, and follows the one before it.
+
+use errsift_ops::{
+    id::{Epoch, Seq, Shard, Term},
+    job::{Job, JobError},
+};
+use errsift_pipeline::ports::journal::Fence;
+
+use super::report::{Check, Report};
+
+/// What is remembered of the jobs so far.
+pub struct Chain {
+    shard: Shard,
+    /// The number that must come next.
+    pub expected: Seq,
+    first: Seq,
+    epoch: Epoch,
+    term: Term,
+    jobs: u64,
+    bytes: u64,
+}
+
+impl Chain {
+    /// A chain that begins at `base`.
+    pub fn new(shard: Shard, base: Seq) -> Self {
+        let (epoch, term) = (Epoch::default(), Term::default());
+        Self { shard, expected: base, first: base, epoch, term, jobs: 0, bytes: 0 }
+    }
+
+    /// Notes that the list now begins at `base`: what is before it was trimmed, and is not missing.
+    pub fn trimmed(&mut self, base: Seq) {
+        self.expected = self.expected.max(base);
+    }
+
+    /// Checks the next job, found at the place `at`. Returns whether all before it were there and
+    /// could be read as well.
+    pub fn job(
+        &mut self,
+        at: Seq,
+        bytes: usize,
+        job: &Result<Job, JobError>,
+        report: &mut Report,
+    ) -> bool {
+        self.jobs += 1;
+        self.bytes += bytes as u64;
+        // a job that is gone moves those behind it up by a place: their own number is the better
+        let seq = match job {
+            Ok(job) => job.flight.seq,
+            Err(_) => at.max(self.expected),
+        };
+        let mut whole = true;
+        if seq > self.expected {
+            self.missing(Seq(seq.0 - 1), report);
+            whole = false;
+        } else if seq < self.expected {
+            let before = self.expected.0 - 1;
+            report.wrong(Check::Sequence, format!("seq {seq} comes again after seq {before}"));
+            return false;
+        }
+        self.expected = seq.next();
+        match job {
+            Ok(job) => self.order(job, report),
+            Err(fault) => {
+                report.wrong(Check::Jobs, format!("seq {seq}, {bytes} bytes: {fault}"));
+                whole = false;
+            }
+        }
+        whole
+    }
+
+    fn order(&mut self, job: &Job, report: &mut Report) {
+        let Job { shard, term, flight } = job;
+        let seq = flight.seq;
+        if *shard != self.shard {
+            report.wrong(Check::Jobs, format!("seq {seq} is shard {shard}'s"));
+        }
+        if flight.epoch < self.epoch {
+            let (epoch, before) = (flight.epoch, self.epoch);
+            report.wrong(Check::Epochs, format!("seq {seq} has epoch {epoch} after {before}"));
+        }
+        if *term < self.term {
+            let before = self.term;
+            report.wrong(Check::Epochs, format!("seq {seq} has term {term} after {before}"));
+        }
+        self.epoch = self.epoch.max(flight.epoch);
+        self.term = self.term.max(*term);
+    }
+
+    fn missing(&self, last: Seq, report: &mut Report) {
+        let first = self.expected;
+        let what = if first == last {
+            format!("seq {first} is missing")
+        } else {
+            format!("seq {first} to {last} are missing")
+        };
+        report.wrong(Check::Sequence, what);
+    }
+
+    /// Ends the chain, whose jobs must reach `before`'s seq and not pass `after`: the fence as read
+    /// before the first and after the last job.
+    pub fn end(self, before: &Fence, after: &Fence, report: &mut Report) {
+        if self.expected <= before.seq {
+            self.missing(before.seq, report);
+        }
+        let last = Seq(self.expected.0.saturating_sub(1));
+        if last > after.seq && self.jobs > 0 {
+            report.wrong(
+                Check::Fence,
+                format!("the last job is seq {last}, the fence says {}", after.seq),
+            );
+        }
+        if self.epoch > after.epoch || self.term > after.term {
+            report.wrong(
+                Check::Epochs,
+                format!(
+                    "the last job has epoch {} and term {}, the fence says {} and {}",
+                    self.epoch, self.term, after.epoch, after.term
+                ),
+            );
+        }
+        let Self { first, jobs, bytes, epoch, .. } = self;
+        report.right(Check::Jobs, format!("{jobs} read, {bytes} bytes, CRC and content of each"));
+        let span = if jobs == 0 { "no job".to_owned() } else { format!("seq {first} to {last}") };
+        report.right(Check::Sequence, span);
+        let newest = if jobs == 0 { "no job".to_owned() } else { format!("up to {epoch}") };
+        report.right(Check::Epochs, newest);
+    }
+}
