@@ -165,10 +165,11 @@ fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 /// error is about.
 pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        UnknownIssuer,
     };
     Some(match failure(error)? {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             "nobody in --tls-ca has signed it: give its authority's PEM file with --tls-ca"
         }
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {

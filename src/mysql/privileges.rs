@@ -24,8 +24,8 @@ use crate::{
 
 const NAME: &str = "privileges";
 
-/// Access denied: to a database, table or column, for want of a global privilege, or to a routine.
-const DENIED: [u16; 5] = [1044, 1142, 1143, 1227, 1370];
+/// Access denied: to a database, table or column, or for want of a global privilege.
+const DENIED: [u16; 4] = [1044, 1142, 1143, 1227];
 
 /// For every day.
 const SERVING: [(&str, &str); 3] = [

@@ -43,6 +43,10 @@ impl Read for Patient {
         for _ in 0..TICKS_MAX {
             match self.0.read(bytes) {
                 Err(error) if is_tick(&error) => {}
+                // the parser hides the cause: it is told here what to do about it
+                Err(error) if tls::remedy(&error).is_some() => {
+                    return Err(io::Error::new(error.kind(), tls::explain(&error)));
+                }
                 other => return other,
             }
         }
@@ -98,8 +102,7 @@ impl Wire {
 
     /// Waits for the next answer.
     pub(super) fn answer(&mut self) -> Result<Value, JournalFault> {
-        let answer = self.parser.parse_value(&mut self.reader);
-        answer.map_err(|error| JournalFault::new(tls::explain(&error)))
+        self.parser.parse_value(&mut self.reader).map_err(JournalFault::new)
     }
 
     /// Waits for the first bytes after all answers were taken, for one [`READ_TICK`]; whether

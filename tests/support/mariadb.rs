@@ -28,10 +28,10 @@ impl Mariadb {
         Self::start_with(&[])
     }
 
-    /// One whose certificate is for 127.0.0.1 and `localhost`. It speaks plain text too; users
+    /// One whose certificate is for 127.0.0.1 and `name`. It speaks plain text too; users
     /// may be made to be encrypted (`REQUIRE SSL`) or to show a certificate (`REQUIRE X509`).
-    pub fn start_encrypted(authority: &Authority) -> Self {
-        let Signed { cert, key } = authority.sign("mariadb", &["127.0.0.1", "localhost"]);
+    pub fn start_encrypted(authority: &Authority, name: &str) -> Self {
+        let Signed { cert, key } = authority.sign("mariadb", &["127.0.0.1", name]);
         let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
         Self::start_with(&[
             file("ssl-ca", &authority.file()),

@@ -35,12 +35,12 @@ impl Redis {
         Self { process: Process::start(Program::new("redis", command, ready)), encryption: None }
     }
 
-    /// One that speaks only TLS, with a certificate for 127.0.0.1 and `localhost`, and only to who
+    /// One that speaks only TLS, with a certificate for 127.0.0.1 and `name`, and only to who
     /// shows a certificate of the same authority.
-    pub fn start_encrypted(authority: &Authority) -> Self {
+    pub fn start_encrypted(authority: &Authority, name: &str) -> Self {
         let encryption = Encryption {
             authority: authority.file(),
-            server: authority.sign("redis", &["127.0.0.1", "localhost"]),
+            server: authority.sign("redis", &["127.0.0.1", name]),
             client: authority.sign("tester", &["tester"]),
         };
         let (asked, kept) = (encryption.clone(), encryption.clone());
