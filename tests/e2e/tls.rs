@@ -41,7 +41,7 @@ const REDIS_USER: &[&str] = &[
     "+memory|usage",
 ];
 /// What a user of MySQL needs, as `src/mysql/privileges.rs` says it.
-const MYSQL_GRANT: &str = "SELECT, INSERT, UPDATE, CREATE, CREATE VIEW, DROP";
+const MYSQL_GRANT: &str = "SELECT, INSERT, UPDATE, ALTER, CREATE, CREATE VIEW, DROP";
 
 fn acl(redis: &Redis, words: &[&str]) {
     redis::cmd("ACL").arg(words).exec(&mut redis.connection()).expect("ACL");
