@@ -148,6 +148,7 @@ fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
             seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
             epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
             applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
+            events: guards.iter().map(|guard| guard.events).sum(),
         },
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");

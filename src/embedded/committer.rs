@@ -87,16 +87,12 @@ impl Committer {
         let shard = self.shard;
         let outcome = self.transact(|conn| {
             let before = fence::read(conn, shard)?;
-            let mut after = before;
-            after.term.0 = before.term.max(at_least.term).0 + 1;
-            after.nonce = nonce;
+            let after = at_least.taken(&before, nonce);
             if at_least.leaves_behind(&before) {
-                after.seq = at_least.seq;
                 conn.execute_batch("DELETE FROM jobs; DELETE FROM pending")?;
                 let base = stored(after.seq.next().0);
                 conn.execute("UPDATE trimmed SET base = ?1", [base])?;
             }
-            after.epoch = before.epoch.max(at_least.epoch);
             let read = fence::replace(conn, shard, &after)?;
             Ok(Ok((before, after, read)))
         });

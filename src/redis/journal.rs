@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use errsift_ops::id::{Nonce, Term};
+use errsift_ops::id::Nonce;
 use errsift_pipeline::ports::journal::{
     Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
     Progress,
@@ -41,15 +41,8 @@ impl RedisJournal {
         wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
         let before = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
         self.check_list(wire, &before)?;
-        let term = Term(before.term.max(at_least.term).0 + 1);
         let behind = at_least.leaves_behind(&before);
-        let after = Fence {
-            term,
-            nonce,
-            seq: if behind { at_least.seq } else { before.seq },
-            epoch: before.epoch.max(at_least.epoch),
-            events: before.events,
-        };
+        let after = at_least.taken(&before, nonce);
         wire.call(&redis::cmd("MULTI"))?;
         wire.call(redis::cmd("HSET").arg(&keys.fence).arg(&[
             ("term", after.term.0),

@@ -188,12 +188,14 @@ pub fn a_journal_behind_the_tables_goes_on_from_them(store: &dyn Store) {
     let armed = acquire(&mut *journal, 1).armed;
     commit(&mut *journal, armed, 50, &job(1)).expect("a commit");
     // as far as the tables: nothing is lost
-    let level = Progress { term: Term(0), seq: Seq(1), epoch: Epoch(50), applied: Epoch(50) };
+    let level =
+        Progress { term: Term(0), seq: Seq(1), epoch: Epoch(50), applied: Epoch(50), events: 1 };
     journal.acquire(Nonce(2), level).expect("the journal answers");
     assert_eq!(page(store, 1, 9), Page { base: Seq(1), jobs: vec![job(1)] });
 
     // ahead, but some part has not even epoch 50: its job stays, and so does the number
-    let uneven = Progress { term: Term(9), seq: Seq(40), epoch: Epoch(70), applied: Epoch(49) };
+    let uneven =
+        Progress { term: Term(9), seq: Seq(40), epoch: Epoch(70), applied: Epoch(49), events: 400 };
     let fence = *journal.acquire(Nonce(3), uneven).expect("the journal answers").armed.fence();
     assert_eq!((fence.seq, fence.epoch, fence.term), (Seq(1), Epoch(70), Term(10)));
     assert_eq!(page(store, 1, 9), Page { base: Seq(1), jobs: vec![job(1)] });
@@ -203,6 +205,7 @@ pub fn a_journal_behind_the_tables_goes_on_from_them(store: &dyn Store) {
     assert_eq!((taken.before.seq, taken.before.epoch), (Seq(1), Epoch(70)));
     let fence = *taken.armed.fence();
     assert_eq!((fence.seq, fence.epoch, fence.term), (Seq(40), Epoch(70), Term(78)));
+    assert_eq!(fence.events, 400, "the ledger goes on from what is applied");
     assert_eq!(page(store, 1, 9), Page { base: Seq(41), jobs: vec![] });
     commit(&mut *journal, taken.armed, 71, &job(41)).expect("a commit");
     assert_eq!(page(store, 1, 9), Page { base: Seq(41), jobs: vec![job(41)] });

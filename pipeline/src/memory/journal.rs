@@ -53,10 +53,8 @@ impl Journal for MemoryJournal {
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
         let mut contents = locked(&self.0);
         let before = contents.fence;
-        let term = Term(before.term.max(at_least.term).0 + 1);
-        contents.fence = Fence { term, nonce, epoch: before.epoch.max(at_least.epoch), ..before };
+        contents.fence = at_least.taken(&before, nonce);
         if at_least.leaves_behind(&before) {
-            contents.fence.seq = at_least.seq;
             contents.base = at_least.seq.next().0;
             contents.jobs.clear();
         }

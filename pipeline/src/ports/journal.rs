@@ -160,12 +160,24 @@ pub struct Progress {
     pub epoch: Epoch,
     /// The last epoch that every part has.
     pub applied: Epoch,
+    /// Events ever applied, of all parts.
+    pub events: u64,
 }
 
 impl Progress {
     /// Whether a journal whose fence is `before` is behind, and holds nothing that a part needs.
     pub fn leaves_behind(&self, before: &Fence) -> bool {
         before.seq < self.seq && before.epoch <= self.applied
+    }
+
+    /// The fence that takes the shard from `before`. Of a journal that is left behind, seq and the
+    /// ledger's left side go on from the tables.
+    pub fn taken(&self, before: &Fence, nonce: Nonce) -> Fence {
+        let behind = self.leaves_behind(before);
+        let (seq, events) =
+            if behind { (self.seq, self.events) } else { (before.seq, before.events) };
+        let term = Term(before.term.max(self.term).0 + 1);
+        Fence { term, nonce, seq, epoch: before.epoch.max(self.epoch), events }
     }
 }
 
