@@ -12,6 +12,7 @@ mod kill;
 mod live;
 mod load;
 mod loghub;
+mod metrics;
 mod outage;
 mod refuse;
 mod secrets;
