@@ -1,4 +1,5 @@
 //! What `/metrics` says: well-formed, as documented, true, and bounded.
+#![expect(clippy::float_cmp, reason = "whole numbers, which the format shows as floats")]
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 const FLAGS: [&str; 2] = ["--flush-interval", "300ms"];
-const EVENTS: usize = 600;
+const EVENTS: u32 = 600;
 
 fn page(stack: &Stack) -> String {
     let (status, page) = stack.errsift.client().get("/metrics");
@@ -22,7 +23,7 @@ fn page(stack: &Stack) -> String {
     page
 }
 
-fn messages(from: usize) -> Vec<String> {
+fn messages(from: u32) -> Vec<String> {
     (from..from + EVENTS).map(|number| format!("distinct error {number}")).collect()
 }
 
@@ -125,13 +126,13 @@ fn metrics_are_as_documented(stack: &Stack, other_stores: &[&str]) {
     });
     assert_promtool_is_content(&first);
     assert_eq!(shown(&first), documented(other_stores));
-    assert_true_of(&first, EVENTS as f64);
+    assert_true_of(&first, f64::from(EVENTS));
     assert!(series(&first) < 1_500, "{} series", series(&first));
 
     post_all(stack.errsift.address(), &messages(EVENTS), 8);
     stack.settle();
     let second = page(stack);
-    assert_true_of(&second, 2.0 * EVENTS as f64);
+    assert_true_of(&second, f64::from(2 * EVENTS));
     assert_eq!(series(&first), series(&second), "other errors made new series");
     assert!(!second.contains("distinct error"));
 }
