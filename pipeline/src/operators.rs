@@ -128,7 +128,7 @@ mod tests {
             // a park publishes
             worker.step_or_park(Some(Duration::from_millis(1)));
         });
-        drop(guards.map(|guards| guards.join()));
+        drop(guards.map(timely::communication::WorkerGuards::join));
         operators
     }
 

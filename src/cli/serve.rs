@@ -90,7 +90,7 @@ pub fn run(settings: &Serve) -> ExitCode {
 }
 
 /// Two metrics of one name: a mistake in this binary.
-fn twice(fault: prometheus::Error) -> (u8, String) {
+fn twice(fault: &prometheus::Error) -> (u8, String) {
     (exit::OS, fault.to_string())
 }
 
@@ -119,8 +119,9 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     let unavailable = |reason: String| (exit::UNAVAILABLE, reason);
     backend.migrate().map_err(|fault| (exit::CONFIG, fault.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let metrics = Metrics::new(settings, &Limits::default()).map_err(twice)?;
-    let metered = Metered::new(Arc::clone(backend), metrics.registry(), &clock).map_err(twice)?;
+    let metrics = Metrics::new(settings, &Limits::default()).map_err(|fault| twice(&fault))?;
+    let metered = Metered::new(Arc::clone(backend), metrics.registry(), &clock)
+        .map_err(|fault| twice(&fault))?;
     let stores = metered.open().map_err(|fault| unavailable(fault.to_string()))?;
     let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
     let pipeline_settings = Settings {
@@ -132,7 +133,7 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     };
     let pipeline = start(&pipeline_settings, stores, Arc::clone(&clock), Nonce(nonce))
         .map_err(|fault| unavailable(format!("{}: {fault}", backend.describe().0)))?;
-    metrics.taken(&pipeline.claim).map_err(twice)?;
+    metrics.taken(&pipeline.claim).map_err(|fault| twice(&fault))?;
     let metrics = Arc::new(metrics);
     let process = Process::new(
         Arc::new(metered),

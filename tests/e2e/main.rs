@@ -18,6 +18,7 @@ mod live;
 mod load;
 mod loghub;
 mod openapi;
+mod metrics;
 mod outage;
 mod refuse;
 mod secrets;

@@ -113,8 +113,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
             forming = Forming::default();
         }
         hand_over_left(&mut sealer.borrow_mut(), &feed);
-        counters.known.set(known.borrow().len() as u64);
-        publish(&mut account.borrow_mut(), &executed, sealer.borrow().events_held(), &counters);
+        publish(&account, &executed, (&sealer.borrow(), &known.borrow()), &counters);
         let settled = ended && forming.events == 0 && !executed.less_than(time.time());
         if let Some((epoch, seq)) = sealer.borrow_mut().close_epoch(settled) {
             feed.close(epoch, seq);
@@ -126,11 +125,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         let stop = sealer.borrow_mut().take_stop();
         if let Some(stop) = stop {
             if stop.wants_drain() {
-                let closed = sealer.borrow_mut().close_epoch(true);
-                if let Some((epoch, seq)) = closed {
-                    feed.close(epoch, seq);
-                }
-                feed.end();
+                end(&mut sealer.borrow_mut(), &feed);
             }
             return Some(stop);
         }
@@ -138,24 +133,44 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if due.is_zero() || sealer.borrow().has_reports() {
             journal.activate();
         }
-        wake.arm();
-        if forming.can_take(&events) || sealer.borrow().has_reports() {
-            wake.disarm();
-            worker.step();
-        } else {
-            // parks only if no operator has anything to do
-            worker.step_or_park(Some(due.clamp(PARK_MIN, PARK_MAX)));
-            wake.disarm();
-        }
+        step(worker, &wake, due, || forming.can_take(&events) || sealer.borrow().has_reports());
     }
 }
 
-/// Says where all events are.
-fn publish(account: &mut Account, executed: &ProbeHandle<u64>, sealed: u64, counters: &Counters) {
+/// Runs what is to be run. Parks if there is nothing, and no `more` after the wake-up is armed.
+fn step(worker: &mut Worker, wake: &Wake, due: Duration, more: impl FnOnce() -> bool) {
+    wake.arm();
+    if more() {
+        wake.disarm();
+        worker.step();
+    } else {
+        // parks only if no operator has anything to do
+        worker.step_or_park(Some(due.clamp(PARK_MIN, PARK_MAX)));
+        wake.disarm();
+    }
+}
+
+/// Ends the last epoch and the feed.
+fn end<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
+    if let Some((epoch, seq)) = sealer.close_epoch(true) {
+        feed.close(epoch, seq);
+    }
+    feed.end();
+}
+
+/// Says where all events are, and how many errors are known.
+fn publish<W: Waiter>(
+    account: &RefCell<Account>,
+    executed: &ProbeHandle<u64>,
+    (sealer, known): (&Sealer<W>, &Known),
+    counters: &Counters,
+) {
+    let mut account = account.borrow_mut();
+    counters.known.set(known.len() as u64);
     if let Some(frontier) = executed.with_frontier(|frontier| frontier.first().copied()) {
         account.passed(frontier);
     }
-    account.publish(sealed, counters);
+    account.publish(sealer.events_held(), counters);
 }
 
 /// A probe was executed outside of any time of the dataflow; apply counts on every number.
