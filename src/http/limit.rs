@@ -33,7 +33,7 @@ pub const LINGER_MS: u64 = 2_000;
 /// Bytes that a connection buffers of a body before they are handed on.
 pub const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Blocking calls at once, for `/metrics` and `/errors/{fingerprint}`; 503 beyond.
+/// Blocking calls at once, for `/metrics`, errors, lists and windows; 503 beyond.
 pub const CALLS_MAX: usize = 64;
 
 /// Pause before accepting again after the system refused, for want of descriptors or memory.
