@@ -33,6 +33,8 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the stores' settings are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// When a page of a list has taken this long, no further errors are examined for it.
+const WALK_MAX: Duration = Duration::from_millis(80);
 
 /// Handles kept for the next calls.
 const IDLE_MAX: usize = 8;
@@ -197,8 +199,10 @@ impl Operations for Process {
 
     fn list(&self, query: &ListQuery) -> Result<Page, QueryFault> {
         self.with_handles(|Handles { backlog, queries, .. }| {
-            let epochs = self.epochs.all();
-            let found = query::page(query, self.shard, &epochs, &mut **backlog, &mut **queries)?;
+            let (epochs, begun) = (self.epochs.all(), self.clock.monotonic());
+            let is_late = || self.clock.monotonic() >= begun + WALK_MAX;
+            let (backlog, queries) = (&mut **backlog, &mut **queries);
+            let found = query::page(query, self.shard, &epochs, backlog, queries, &is_late)?;
             let errors =
                 found.rows.into_iter().map(|(fingerprint, row)| view(fingerprint, row)).collect();
             let next_cursor = found.next.map(|next| next.cursor(query.sort));

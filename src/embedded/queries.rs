@@ -117,15 +117,17 @@ impl Queries for EmbeddedQueries {
         &mut self,
         narrowing: Narrowing<'_>,
         max: usize,
+        details: bool,
     ) -> Result<Option<Vec<Candidate>>, QueryFault> {
         let (condition, from, upto) = condition(narrowing);
         let bound: &[&dyn ToSql] = if upto.is_some() { &[&from, &upto] } else { &[&from] };
         let more = max + 1;
+        let columns = if details { DETAILED } else { narrowing.indexed_columns() };
         let count = format!(
             "SELECT count(*) FROM (SELECT 1 FROM error_details AS d WHERE {condition} LIMIT {more})"
         );
         let select = format!(
-            "SELECT {COUNTED}, {DETAILED} FROM error_details AS d \
+            "SELECT {COUNTED}, {columns} FROM error_details AS d \
              CROSS JOIN error_counts AS c ON c.fingerprint = d.fingerprint WHERE {condition}"
         );
         self.ask(|conn| {

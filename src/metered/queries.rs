@@ -40,8 +40,9 @@ impl Queries for MeteredQueries {
         &mut self,
         narrowing: Narrowing<'_>,
         max: usize,
+        details: bool,
     ) -> Result<Option<Vec<Candidate>>, QueryFault> {
-        self.meter.timed("list_few", || self.queries.few(narrowing, max))
+        self.meter.timed("list_few", || self.queries.few(narrowing, max, details))
     }
 
     fn uncounted(&mut self, newest: usize) -> Result<Vec<Candidate>, QueryFault> {

@@ -71,9 +71,11 @@ impl Queries for MysqlQueries {
         &mut self,
         narrowing: Narrowing<'_>,
         max: usize,
+        details: bool,
     ) -> Result<Option<Vec<Candidate>>, QueryFault> {
         let condition = condition(narrowing);
         let more = max + 1;
+        let columns = if details { DETAILED } else { narrowing.indexed_columns() };
         let count = format!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM error_details AS d WHERE {condition} \
              LIMIT {more}) AS found"
@@ -83,7 +85,7 @@ impl Queries for MysqlQueries {
             return Ok(None);
         }
         let select = format!(
-            "SELECT {COUNTED}, {DETAILED} FROM error_details AS d \
+            "SELECT {COUNTED}, {columns} FROM error_details AS d \
              STRAIGHT_JOIN error_counts AS c ON c.fingerprint = d.fingerprint WHERE {condition}"
         );
         let candidates = self.each(&select, |row| {

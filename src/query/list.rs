@@ -12,9 +12,14 @@ use errsift_pipeline::{
 };
 
 use super::{
-    Candidate, EXAMINED_MAX, FEW_MAX, Filter, ListQuery, NEWEST_MAX, Position, Queries, QueryFault,
-    Sort, Walk,
+    Candidate, EXAMINED_MAX, FEW_DETAILED_MAX, FEW_MAX, Filter, ListQuery, NEWEST_MAX, Narrowing,
+    Position, Queries, QueryFault, Sort, Walk,
 };
+
+/// Errors examined between two looks at the time.
+const STRETCH: usize = 1_000;
+/// The same, where the words of each must be read too.
+const DETAILED_STRETCH: usize = 200;
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +36,8 @@ struct Reached {
     end: Option<Position>,
 }
 
-/// Reads the page that `query` asks for.
+/// Reads the page that `query` asks for. Once `is_late`, a walk that has found too little ends all
+/// the same.
 ///
 /// Errors that are not counted yet come from where words are stored, because they have no place in
 /// the tables' order. They are looked for first: one that is counted meanwhile is then found twice,
@@ -42,11 +48,12 @@ pub fn page(
     epochs: &[Epoch],
     backlog: &mut dyn Backlog,
     tables: &mut dyn Queries,
+    is_late: &dyn Fn() -> bool,
 ) -> Result<Found, QueryFault> {
     let fresh = uncounted(&query.filter, epochs, backlog, tables)?;
     let counted = match narrowed(&query.filter, tables)? {
         Some(candidates) => Reached { candidates, end: None },
-        None => walked(query, tables)?,
+        None => walked(query, tables, is_late)?,
     };
     let (mut positions, next) = merged(query, counted, fresh);
     positions.truncate(query.limit);
@@ -85,7 +92,13 @@ fn narrowed(
     tables: &mut dyn Queries,
 ) -> Result<Option<Vec<Candidate>>, QueryFault> {
     for narrowing in filter.narrowings() {
-        if let Some(mut few) = tables.few(narrowing, FEW_MAX)? {
+        let (max, details) = match narrowing {
+            Narrowing::Label(..) if filter.labels.len() == 1 && filter.search.is_none() => {
+                (FEW_MAX, false)
+            }
+            _ => (FEW_DETAILED_MAX, true),
+        };
+        if let Some(mut few) = tables.few(narrowing, max, details)? {
             few.retain(|candidate| filter.passes(candidate));
             return Ok(Some(few));
         }
@@ -94,13 +107,23 @@ fn narrowed(
 }
 
 /// Walks the order until a page is full, the order ends, or enough is examined.
-fn walked(query: &ListQuery, tables: &mut dyn Queries) -> Result<Reached, QueryFault> {
+fn walked(
+    query: &ListQuery,
+    tables: &mut dyn Queries,
+    is_late: &dyn Fn() -> bool,
+) -> Result<Reached, QueryFault> {
     let ListQuery { sort, filter, limit, .. } = query;
     let (mut candidates, mut examined, mut after) = (Vec::new(), 0, start(query));
-    // without a filter the first stretch fills the page; with one, a few times as much might
-    let mut max = if *filter == Filter::default() { limit + 1 } else { (limit + 1) * 4 };
+    // without a filter the first stretch fills the page
+    let stretch_max = if *filter == Filter::default() {
+        limit + 1
+    } else if filter.needs_details() {
+        DETAILED_STRETCH
+    } else {
+        STRETCH
+    };
     loop {
-        max = max.min(EXAMINED_MAX - examined);
+        let max = stretch_max.min(EXAMINED_MAX - examined);
         let walk = Walk { sort: *sort, after, max, details: filter.needs_details() };
         let stretch = tables.walk(&walk)?;
         examined += stretch.len();
@@ -110,10 +133,9 @@ fn walked(query: &ListQuery, tables: &mut dyn Queries) -> Result<Reached, QueryF
         if ends {
             return Ok(Reached { candidates, end: None });
         }
-        if candidates.len() > *limit || examined >= EXAMINED_MAX {
+        if candidates.len() > *limit || examined >= EXAMINED_MAX || is_late() {
             return Ok(Reached { candidates, end: after });
         }
-        max *= 2;
     }
 }
 

@@ -11,7 +11,8 @@
 //!
 //! What a page may not cost is looked for elsewhere: a filter that few errors pass is answered from
 //! an index, any other by walking the order and leaving out what does not pass. A walk that has
-//! examined [`EXAMINED_MAX`] errors hands over what it has found, perhaps nothing, and a cursor.
+//! examined [`EXAMINED_MAX`] errors, or whose time is up, hands over what it has found, perhaps nothing, and a
+//! cursor.
 
 mod cursor;
 mod filter;
@@ -35,8 +36,11 @@ pub use self::{
 
 /// Errors that one request for a list examines, unless an index leads to fewer.
 pub const EXAMINED_MAX: usize = 5_000;
-/// A filter that no more errors than this pass is answered by fetching them all.
+/// A filter that an index alone decides, and no more errors than this pass, is answered by fetching
+/// them all.
 pub const FEW_MAX: usize = 5_000;
+/// The same, where the words of each error must be read too: they are long, and rarely in memory.
+pub const FEW_DETAILED_MAX: usize = 300;
 /// Among so many of the errors stored last those are looked for that are not counted yet.
 pub const NEWEST_MAX: usize = 1_000;
 

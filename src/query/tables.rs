@@ -114,17 +114,32 @@ pub enum Narrowing<'a> {
     Prefix(&'a str),
 }
 
+impl Narrowing<'_> {
+    /// Columns of `error_details AS d` that stand for label, label, label and message, none of
+    /// them but what the index has.
+    pub fn indexed_columns(&self) -> &'static str {
+        match self {
+            Self::Label(Label::Service, _) => "d.service, NULL, NULL, NULL",
+            Self::Label(Label::Level, _) => "NULL, d.level, NULL, NULL",
+            Self::Label(Label::Environment, _) => "NULL, NULL, d.environment, NULL",
+            Self::Prefix(_) => "NULL, NULL, NULL, NULL",
+        }
+    }
+}
+
 /// Answers questions from the tables. All methods block; each sees what was committed when it began.
 pub trait Queries: Send {
     /// Counted errors in the walk's order; fewer than its `max` only at the order's end.
     fn walk(&mut self, walk: &Walk) -> Result<Vec<Candidate>, QueryFault>;
 
     /// All counted errors that meet `narrowing`, in any order, perhaps some others too; `None` if
-    /// more than `max` may meet it. With labels and messages.
+    /// more than `max` may meet it. With labels and messages if `details`, else only with the label
+    /// that it is narrowed by.
     fn few(
         &mut self,
         narrowing: Narrowing<'_>,
         max: usize,
+        details: bool,
     ) -> Result<Option<Vec<Candidate>>, QueryFault>;
 
     /// Those that are not counted yet among the `newest` whose words were stored last, newest
