@@ -1,19 +1,20 @@
 //! Answers questions from the tables, each by an index.
 //!
-//! Every statement ends itself after [`super::select::QUERY_SECONDS`], so that a question that is too large burdens
-//! the server no longer than that.
+//! Every statement ends itself after [`QUERY_SECONDS`], and no further one begins then, so that a
+//! question that is too large burdens the server no longer than that.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard, timestamp::Timestamp};
 use errsift_pipeline::ports::errors::ErrorRow;
 use mysql_async::Row;
+use tokio::time::Instant;
 
 use super::{
     faults::{Failure, TOO_LONG},
     reader::error_row,
     rows::{push_bytes, push_datetime, push_text},
-    select::{COUNTED, DETAILED, condition, limited, rows_sql, walk_sql},
+    select::{COUNTED, DETAILED, QUERY_SECONDS, condition, limited, rows_sql, walk_sql},
     session::{Live, Session, column},
 };
 use crate::query::{Candidate, Label, Narrowing, Queries, QueryFault, Span, Walk};
@@ -138,7 +139,12 @@ impl Queries for MysqlQueries {
         windows: &[Timestamp],
     ) -> Result<Vec<(Timestamp, u64)>, QueryFault> {
         let mut counts = Vec::new();
+        // the server's limit is that of one statement
+        let begun = Instant::now();
         for windows in windows.chunks(WINDOWS_MAX) {
+            if begun.elapsed().as_secs() >= u64::from(QUERY_SECONDS) {
+                return Err(QueryFault::TooLong);
+            }
             let mut sql = String::from(
                 "SELECT TIMESTAMPDIFF(SECOND, '1970-01-01', window_start), `count` \
                  FROM error_windows WHERE fingerprint = ",
