@@ -49,8 +49,7 @@ CMD ["mysqld"]
 FROM ${NEW} AS prometheus
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends prometheus \
- && rm -rf /var/lib/apt/lists/* && mkdir -p /prometheus && chown nobody /prometheus \
- && ln -sf /usr/bin/prometheus /bin/prometheus
+ && rm -rf /var/lib/apt/lists/* && mkdir -p /prometheus && chown nobody /prometheus
 WORKDIR /prometheus
 VOLUME /prometheus
 USER nobody
