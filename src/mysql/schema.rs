@@ -11,8 +11,9 @@ use crate::schema::{PARTS, SchemaFault, SchemaVersion, parts, refuse_newer, refu
 
 /// How long to wait for another server's migration, in seconds; shorter than a statement may take.
 const LOCK_SECONDS: u32 = 20;
-/// The lock is the server's, so its name says the database; a lock's name has at most 64 bytes.
-const LOCK_NAME: &str = "CONCAT('errsift ', MD5(DATABASE()))";
+/// The lock is the server's, so its name says the database; a lock's name has at most 64 bytes. MySQL
+/// 9.7 has no MD5.
+const LOCK_NAME: &str = "CONCAT('errsift ', LEFT(SHA2(DATABASE(), 256), 32))";
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version INT NOT NULL PRIMARY KEY,
