@@ -1,4 +1,5 @@
-# Starts and stops the servers of a measurement. Sourced by load/ratio and load/run-k6.
+# Starts and stops the servers of a measurement. Sourced by load/ratio, load/run-k6
+# and tests/stack/trial.
 #
 # Every server runs on 127.0.0.1, on a free port, in $stack (a directory under target/, so on the
 # disk of this checkout: on a tmpfs fsync would cost nothing) and is stopped by its own pid, also
