@@ -147,6 +147,14 @@ mysql_counted() {
   if ((tables == 0)); then echo 0; else mysql_run 'SELECT COALESCE(SUM(`count`), 0) FROM error_counts'; fi
 }
 
+# The compose stack, with the services of every profile, and what is counted in its MySQL.
+compose() { docker compose --file "$root/docker/compose.yml" --profile load --profile ha "$@"; }
+compose_counted() {
+  # shellcheck disable=SC2016  # the password is read in the container: no listing shows it
+  compose exec -T mysql sh -c 'MYSQL_PWD=$(cat /run/secrets/mysql_password) exec mysql --user=errsift \
+    --batch --skip-column-names --execute "SELECT COALESCE(SUM(count), 0) FROM error_counts" errsift'
+}
+
 # embedded_counted DIRECTORY: what is counted so far in the embedded store's file there.
 embedded_counted() {
   python3 - "$1" <<'PYTHON'
