@@ -1,4 +1,5 @@
-# Starts and stops the servers of a measurement. Sourced by load/ratio and load/run-k6.
+# Starts and stops the servers of a measurement. Sourced by load/ratio, load/run-k6
+# and tests/stack/trial.
 #
 # Every server runs on 127.0.0.1, on a free port, in $stack (a directory under target/, so on the
 # disk of this checkout: on a tmpfs fsync would cost nothing) and is stopped by its own pid, also
@@ -144,6 +145,14 @@ mysql_counted() {
   tables=$(mysql_run "SELECT COUNT(*) FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'error_counts'") || return
   if ((tables == 0)); then echo 0; else mysql_run 'SELECT COALESCE(SUM(`count`), 0) FROM error_counts'; fi
+}
+
+# The compose stack, with the services of every profile, and what is counted in its MySQL.
+compose() { docker compose --file "$root/docker/compose.yml" --profile load --profile ha "$@"; }
+compose_counted() {
+  # shellcheck disable=SC2016  # the password is read in the container: no listing shows it
+  compose exec -T mysql sh -c 'MYSQL_PWD=$(cat /run/secrets/mysql_password) exec mysql --user=errsift \
+    --batch --skip-column-names --execute "SELECT COALESCE(SUM(count), 0) FROM error_counts" errsift'
 }
 
 # embedded_counted DIRECTORY: what is counted so far in the embedded store's file there.
