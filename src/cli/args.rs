@@ -79,8 +79,13 @@ mod tests {
         for setting in all(&command()) {
             let variable = setting.variable().to_owned();
             let flag = format!("--{}", setting.key());
-            let plural = setting.is_list().then(|| format!("{}s", setting.flag()));
-            assert!(setting.flag() == flag || plural == Some(flag), "{variable}");
+            let plural = |one: &str| match one.strip_suffix('y') {
+                Some(stem) => format!("{stem}ies"),
+                None => format!("{one}s"),
+            };
+            let plurals = [format!("{}s", setting.flag()), plural(setting.flag())];
+            let listed = setting.is_list() && plurals.contains(&flag);
+            assert!(setting.flag() == flag || listed, "{variable}");
             assert!(variable.starts_with("ERRSIFT_"), "{variable}");
             assert!(!variable.ends_with("_FILE"), "{variable} would be read as a file's name");
             assert!(setting.arg().get_help().is_some(), "{variable} has no help");

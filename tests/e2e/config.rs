@@ -115,7 +115,7 @@ fn the_example_loads_and_changes_nothing() {
     };
     assert_eq!(rest(&with.stdout), rest(&without.stdout));
     // each default may also stand there
-    let placeholders = ["\"URL\"", "\"FILE\""];
+    let placeholders = ["\"URL\"", "\"FILE\"", "\"ADDRESS\"", "\"KEY\""];
     let stands = |line: &&str| {
         line.starts_with('#')
             && !line.starts_with("# ")

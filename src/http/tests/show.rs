@@ -125,7 +125,7 @@ async fn unknown_paths_and_methods_are_said_so() {
         ("POST", "/errors/ab", 405, "allow: get, head, options"),
         ("BREW", "/metrics", 405, "allow: get, head, options"),
         ("GET", "/", 404, ""),
-        ("POST", "/errors", 405, "allow: get, head"),
+        ("POST", "/errors", 405, "allow: get, head, options"),
         ("OPTIONS", "*", 404, ""),
         ("GET", "/errors/log/", 404, ""),
     ] {

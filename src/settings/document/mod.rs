@@ -51,12 +51,12 @@ fn choices(setting: &Setting) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The default as `errsift.toml` would have it; `None` if it is not set.
+/// The default as `errsift.toml` would have it, an empty list too; `None` if it is not set.
 fn default(setting: &Setting) -> Option<String> {
     let values = setting.arg().get_default_values().iter();
     let values: Vec<String> =
         values.map(|value| value.as_os_str().to_string_lossy().into_owned()).collect();
-    (!values.is_empty()).then(|| literal(setting, &values))
+    (!values.is_empty() || setting.is_list()).then(|| literal(setting, &values))
 }
 
 /// What stands for a value.

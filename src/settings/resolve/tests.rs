@@ -262,6 +262,7 @@ fn origins_are_told() {
             "url= default",
             "config=errsift.toml default",
             "log=info default",
+            "log-format=auto default",
         ]
     );
 }
