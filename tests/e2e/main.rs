@@ -20,6 +20,7 @@ mod loghub;
 mod metrics;
 mod openapi;
 mod outage;
+mod proxy;
 mod refuse;
 mod secrets;
 mod stack;
