@@ -117,7 +117,7 @@ impl Process {
         });
         let this = Arc::clone(self);
         ask_repeatedly("look-at-settings", LOOK_INTERVAL, move || {
-            this.metrics.look(this.backend.backend(), this.clock.wall());
+            this.metrics.look(this.backend.backend());
         });
     }
 

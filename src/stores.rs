@@ -99,7 +99,10 @@ impl Backend {
             let wrong = "--durability: replicated needs --redis-url; the embedded store has fsync";
             return Err(WrongSettings(vec![wrong.to_owned()]));
         }
-        refuse_tls(&settings.tls, "the embedded store has no connections")?;
+        refuse_tls(
+            &settings.tls,
+            "neither --redis-url nor --mysql-url is given, and the embedded store has no connections",
+        )?;
         let path = &settings.data;
         Ok(Self::Embedded {
             journal: JournalFile::new(beside(path), shard),
@@ -188,6 +191,30 @@ impl Backend {
                 let journal = beside(Path::new(path)).display().to_string();
                 (format!("embedded in {journal}"), format!("embedded in {path}"))
             }
+        }
+    }
+
+    /// Leaves the embedded store's files complete by themselves, when the pipeline has ended.
+    pub fn settle(&self) {
+        let Self::Embedded { path, .. } = self else { return };
+        let path = Path::new(path);
+        for file in [path.to_owned(), beside(path)] {
+            if let Err(fault) = crate::embedded::settle(&file) {
+                tracing::warn!(file = %file.display(), %fault, "the log beside the file stays");
+            }
+        }
+    }
+
+    /// What people set on the servers and durability depends on, judged. Blocks; empty for a store
+    /// that does not answer.
+    pub fn settings(&self) -> Vec<Check> {
+        match self {
+            Self::Servers { journal, errors, .. } => {
+                let mut checks = crate::redis::settings(journal).unwrap_or_default();
+                checks.extend(errors.store().settings().unwrap_or_default());
+                checks
+            }
+            Self::Embedded { .. } => Vec::new(),
         }
     }
 

@@ -24,13 +24,21 @@ pub fn banner(settings: &Serve, backend: &Backend, claim: &Claim, listen: Socket
     let admin = settings.http.admin_listen.map_or_else(String::new, |address| {
         format!("\x20 admin    metrics and health on http://{address}\n")
     });
+    let key =
+        if settings.http.api_keys.is_empty() { "" } else { " -H 'Authorization: Bearer KEY'" };
+    let keys = match settings.http.api_keys.len() {
+        0 => "none: whoever reaches the port may send and read".to_owned(),
+        1 => "1 key is let in".to_owned(),
+        number => format!("{number} keys are let in"),
+    };
     format!(
         "errsift {version} listens on http://{listen}\n\
          \x20 journal  {journal}, shard {shard}, term {term}\n\
          \x20 tables   {errors}, counts every {flush:?}\n\
          \x20 acks     {promise}{weaker}\n\
+         \x20 keys     {keys}\n\
          {admin}\
-         \x20 try      curl -d '{{\"message\":\"it works\"}}' -H 'Content-Type: application/json' http://{listen}/errors/log",
+         \x20 try      curl -d '{{\"message\":\"it works\"}}' -H 'Content-Type: application/json'{key} http://{listen}/errors/log",
         version = env!("CARGO_PKG_VERSION"),
         shard = claim.shard,
         term = claim.term,

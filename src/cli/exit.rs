@@ -22,5 +22,7 @@ pub const IO: u8 = 74;
 pub const NO_PERMISSION: u8 = 77;
 /// The system refused something, such as the address to listen on.
 pub const OS: u8 = 71;
+/// Told to stop, but not drained: the journal holds the rest. The first number behind `sysexits.h`.
+pub const UNDRAINED: u8 = 79;
 /// The command line cannot be read.
 pub const USAGE: u8 = 2;

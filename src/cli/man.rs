@@ -10,7 +10,7 @@ use super::{args::command, exit};
 /// Where to.
 #[derive(Clone, Debug, Args)]
 pub struct ManArgs {
-    /// Directory for the pages of errsift and of each command; without one, the page of errsift is
+    /// Directory for the pages of errsift and of each command, made if need be; without one, the page of errsift is
     /// printed
     pub dir: Option<PathBuf>,
 }
@@ -24,7 +24,7 @@ pub fn run(args: &ManArgs) -> ExitCode {
         let _ = std::io::stdout().write_all(&page);
         return ExitCode::SUCCESS;
     };
-    match generate_to(command(), dir) {
+    match std::fs::create_dir_all(dir).and_then(|()| generate_to(command(), dir)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("errsift: {}: {fault}", dir.display());

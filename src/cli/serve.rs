@@ -28,7 +28,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{admin::Admin, banner::banner, exit};
+use super::{admin::Admin, banner::banner, exit, output::fail};
 use crate::{
     clock::SystemClock,
     http::{self, Limits, Waiting},
@@ -67,7 +67,8 @@ struct Server {
     signals: [Signal; 2],
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. Exits 0 when told to stop, 78 for wrong settings,
+/// Serves until SIGTERM or SIGINT, then drains. Exits 0 when everything is applied, 79 when told to
+/// stop and the journal holds the rest, 78 for wrong settings,
 /// 69 if a store that is needed does not answer, 71 if the address is taken, and with the code of
 /// [`Stop`] if it must not go on.
 pub fn run(settings: &Serve) -> ExitCode {
@@ -86,19 +87,15 @@ pub fn run(settings: &Serve) -> ExitCode {
             Err((code, reason)) => return fail(code, &reason),
         }
     };
-    serve(&runtime, server)
+    let code = serve(&runtime, server);
+    backend.settle();
+    crate::logging::finish();
+    code
 }
 
 /// Two metrics of one name: a mistake in this binary.
 fn twice(fault: &prometheus::Error) -> (u8, String) {
     (exit::OS, fault.to_string())
-}
-
-fn fail(code: u8, reason: &str) -> ExitCode {
-    for line in reason.lines() {
-        eprintln!("errsift: {line}");
-    }
-    ExitCode::from(code)
 }
 
 /// Does everything in the order in which it can fail without harm: the address before the shard,
@@ -179,7 +176,7 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
             }
         }
         crate::logging::finish();
-        std::process::exit(0);
+        std::process::exit(i32::from(exit::UNDRAINED));
     });
     let admin = admin.map(|listener| {
         Admin::start(runtime, listener, settings.admin_policy(), &process, &metrics)
@@ -200,7 +197,6 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
     if let Some(admin) = admin {
         admin.end(runtime);
     }
-    crate::logging::finish();
     ExitCode::from(code.load(Ordering::Relaxed))
 }
 

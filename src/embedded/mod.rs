@@ -26,7 +26,7 @@ use std::{
 };
 
 use errsift_ops::id::Part;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 pub use self::{check::check, errors::EmbeddedErrors, journal::JournalFile};
 
@@ -67,6 +67,14 @@ fn connect(path: &Path, sync: Sync) -> rusqlite::Result<Connection> {
     // where a plain fsync leaves data in the drive's cache (macOS)
     conn.pragma_update(None, "fullfsync", true)?;
     Ok(conn)
+}
+
+/// Moves what the log of `path` holds into the file itself, so that nothing is left beside it that
+/// a copy put in its place would be mixed with. A file that is in use stays as it is.
+pub fn settle(path: &Path) -> rusqlite::Result<()> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.busy_timeout(BUSY_MAX)?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 /// A number as `SQLite` keeps it. Terms, epochs, flights and counts stay far below 2^63, and a nonce

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::{Front, Operations, answer::Answer, fault::Fault};
+use super::{Front, Operations, answer::Answer, fault::Fault, policy::Door};
 
 /// How the stores are; an `Err` says why one cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,23 +35,23 @@ const OK: &str = "ok";
 /// Both stores: 503 without the journal, "degraded" without the tables.
 pub fn health<I>(front: &Front<I>) -> Result<Answer, Fault> {
     let health = front.operations.health();
-    away_unless("journal", health.journal)?;
+    away_unless(front, "journal", health.journal)?;
     let (status, errors) = match health.errors {
         Ok(()) => (OK, OK.to_owned()),
-        Err(reason) => ("degraded", reason),
+        Err(reason) => ("degraded", told(front, reason)),
     };
     Ok(report(front, status, Some(OK.to_owned()), Some(errors)))
 }
 
 /// The journal alone.
 pub fn journal<I>(front: &Front<I>) -> Result<Answer, Fault> {
-    away_unless("journal", front.operations.health().journal)?;
+    away_unless(front, "journal", front.operations.health().journal)?;
     Ok(report(front, OK, Some(OK.to_owned()), None))
 }
 
 /// The tables alone.
 pub fn errors<I>(front: &Front<I>) -> Result<Answer, Fault> {
-    away_unless("errors", front.operations.health().errors)?;
+    away_unless(front, "errors", front.operations.health().errors)?;
     Ok(report(front, OK, None, Some(OK.to_owned())))
 }
 
@@ -99,8 +99,22 @@ async fn ask_with<I, T: Send + 'static>(
         .map_err(|_panicked| away("failed"))
 }
 
-fn away_unless(part: &'static str, state: Result<(), String>) -> Result<(), Fault> {
-    state.map_err(|reason| Fault::Away { part, reason })
+fn away_unless<I>(
+    front: &Front<I>,
+    part: &'static str,
+    state: Result<(), String>,
+) -> Result<(), Fault> {
+    state.map_err(|reason| Fault::Away { part, reason: told(front, reason) })
+}
+
+/// A store's own words may name users and hosts: where strangers may ask, they are kept back.
+fn told<I>(front: &Front<I>, reason: String) -> String {
+    let among_us = match front.policy.door {
+        Door::Admin => true,
+        Door::Only => front.policy.keys.is_empty(),
+        Door::Public => false,
+    };
+    if among_us { reason } else { "does not answer".to_owned() }
 }
 
 fn report<I>(

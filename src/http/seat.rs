@@ -57,6 +57,14 @@ pub struct Answered<'a> {
     pub fault: Option<&'a Fault>,
 }
 
+impl Answered<'_> {
+    /// A full channel sheds what comes as long as it is full: that is counted, and a line for each
+    /// would make it worse.
+    fn is_overload(&self) -> bool {
+        matches!(self.fault, Some(Fault::Busy))
+    }
+}
+
 impl<I> Seat<I> {
     /// For a connection from `peer`.
     pub fn new(front: Arc<Front<I>>, standing: Arc<Standing>, peer: IpAddr) -> Self {
@@ -89,7 +97,9 @@ impl<I> Seat<I> {
         let client = || self.front.policy.proxies.client(self.peer, &head.headers);
         let id = id.to_str().unwrap_or_default();
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        if *status >= 500 {
+        if answered.is_overload() {
+            tracing::debug!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request shed");
+        } else if *status >= 500 {
             tracing::warn!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request failed");
         } else if *status >= 400 {
             tracing::debug!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request refused");

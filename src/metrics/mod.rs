@@ -13,7 +13,6 @@ pub mod stores;
 
 use std::sync::Arc;
 
-use errsift_ops::timestamp::Timestamp;
 use errsift_pipeline::{
     counters::Counters, epochs::OpenEpochs, operators::Operators, ports::clock::Clock,
     ports::errors::Claim, start::Pipeline,
@@ -75,8 +74,8 @@ impl Metrics {
     }
 
     /// Looks at the stores' settings. Blocks.
-    pub fn look(&self, backend: &Backend, now: Timestamp) {
-        self.standing.look(backend, now);
+    pub fn look(&self, backend: &Backend) {
+        self.standing.look(backend);
     }
 
     /// All metrics as they stand. Asks no store.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use errsift_ops::timestamp::Timestamp;
 use errsift_pipeline::ports::errors::Claim;
 use prometheus::{Gauge, IntGauge, Opts, Registry, core::Collector};
 
@@ -53,16 +52,12 @@ impl Standing {
         Ok(Self { weaker })
     }
 
-    /// Looks at the stores' settings. Blocks. A store that does not answer changes nothing.
-    pub fn look(&self, backend: &Backend, now: Timestamp) {
-        let mut weaker = 0;
-        for (_, checks) in backend.check(now) {
-            let Ok(checks) = checks else { return };
-            weaker += checks
-                .iter()
-                .filter(|check| matches!(check.verdict, Verdict::Weaker | Verdict::Unknown))
-                .count();
-        }
+    /// Looks at the stores' settings. Blocks. Of a store that does not answer none is weaker.
+    pub fn look(&self, backend: &Backend) {
+        let weaker = backend.settings().into_iter();
+        let weaker = weaker
+            .filter(|check| matches!(check.verdict, Verdict::Weaker | Verdict::Unknown))
+            .count();
         self.weaker.set(i64::try_from(weaker).unwrap_or(i64::MAX));
     }
 }

@@ -65,7 +65,12 @@ pub async fn check(live: &mut Live) -> Result<Check, Failure> {
     let row = rows.first().ok_or_else(|| Failure::Value("no user came back".to_owned()))?;
     let (user, database): (String, String) = (column(row, 0)?, column(row, 1)?);
     if missing.is_empty() {
-        return Ok(Check::new(NAME, format!("all, as {user}"), Verdict::Ok, ""));
+        return Ok(Check::new(
+            NAME,
+            format!("all that schema {} needs, as {user}", schema::NEWEST),
+            Verdict::Ok,
+            "",
+        ));
     }
     let missing = missing.join(", ");
     let remedy = format!("GRANT {missing} ON {} TO {}", pattern(&database), account(&user));

@@ -139,7 +139,7 @@ impl Queries for MysqlQueries {
         windows: &[Timestamp],
     ) -> Result<Vec<(Timestamp, u64)>, QueryFault> {
         let mut counts = Vec::new();
-        // the server's limit is that of one statement
+        // the server's limit is that of one statement; the runtime's clock, as for its time-outs
         let begun = Instant::now();
         for windows in windows.chunks(WINDOWS_MAX) {
             if begun.elapsed().as_secs() >= u64::from(QUERY_SECONDS) {

@@ -97,7 +97,7 @@ const MIGRATIONS: &[&[&str]] = &[
 ];
 
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]
-const NEWEST: SchemaVersion = SchemaVersion(MIGRATIONS.len() as u32);
+pub const NEWEST: SchemaVersion = SchemaVersion(MIGRATIONS.len() as u32);
 
 const FOUND: &str = "SELECT CAST(MAX(version) AS UNSIGNED) FROM schema_migrations";
 

@@ -67,22 +67,29 @@ pub fn check(store: &RedisStore) -> Result<Vec<Check>, JournalFault> {
     let tls = encryption.unwrap_or_else(|| "none, the URL is not rediss://".to_owned());
     let mut checks = vec![Check::new("tls", tls, Verdict::Ok, "")];
     checks.extend(standing(store.demand.durability, &mut wire)?);
-    checks.extend(settings(store, &mut wire)?);
+    checks.push(permissions::check(store, &mut wire, true)?);
+    checks.extend(wanted(store, &mut wire)?);
     Ok(checks)
+}
+
+/// Judges what people set.
+pub fn settings(store: &RedisStore) -> Result<Vec<Check>, JournalFault> {
+    wanted(store, &mut Wire::connect(store)?)
 }
 
 /// Refuses a server whose settings are weaker than asked, or cannot be read, unless that was
 /// allowed, and a user without the permissions that commits need. Some of them missing would let
 /// half of a commit through.
 pub(super) fn demand(store: &RedisStore, wire: &mut Wire) -> Result<(), JournalFault> {
-    let checks = settings(store, wire)?;
+    let mut checks = vec![permissions::check(store, wire, false)?];
+    checks.extend(wanted(store, wire)?);
     store.demand.judge("redis", &checks).map_err(JournalFault::new)
 }
 
 /// What people set, and what does not change by itself.
-fn settings(store: &RedisStore, wire: &mut Wire) -> Result<Vec<Check>, JournalFault> {
+fn wanted(store: &RedisStore, wire: &mut Wire) -> Result<Vec<Check>, JournalFault> {
     let durability = store.demand.durability;
-    let mut checks = vec![permissions::check(store, wire)?];
+    let mut checks = Vec::new();
     for wanted in WANTED.iter().filter(|wanted| wanted.levels.contains(&durability)) {
         let value = setting(wire, wanted.setting)?;
         let verdict = match &value {

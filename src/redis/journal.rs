@@ -52,11 +52,17 @@ impl RedisJournal {
             ("events", after.events),
         ]))?;
         if behind {
-            tracing::error!(
-                journal = before.seq.0,
-                tables = at_least.seq.0,
-                "journal is behind the tables, going on from the tables"
-            );
+            let (journal, tables) = (before.seq.0, at_least.seq.0);
+            // an empty Redis is what a move begins with
+            if journal == 0 {
+                tracing::warn!(tables, "journal is new, going on from the tables");
+            } else {
+                tracing::error!(
+                    journal,
+                    tables,
+                    "journal is behind the tables, going on from the tables"
+                );
+            }
             wire.call(redis::cmd("UNLINK").arg(&keys.journal))?;
             wire.call(redis::cmd("HSET").arg(&keys.pos).arg("base").arg(after.seq.next().0))?;
         }

@@ -20,7 +20,7 @@ mod stream;
 mod wire;
 
 pub use backlog::RedisBacklog;
-pub use check::check;
+pub use check::{check, settings};
 pub use journal::RedisJournal;
 
 use std::{sync::Arc, time::Duration};

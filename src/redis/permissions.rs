@@ -6,8 +6,11 @@
 //! ```text
 //! ACL SETUSER errsift on >PASSWORD ~{es:*}:* +watch +exec +multi +discard +rpush +hset +hget
 //!     +hmget +hincrby +llen +lrange +ltrim +unlink +type +evalsha +script|load +config|get +info
-//!     +memory|usage
+//!     +memory|usage +hscan
 //! ```
+//!
+//! The last four are for looking: at the server's settings, at the journal's size, and for
+//! `errsift journal verify`. Commits need none of them.
 //!
 //! Each command is tried. Redis checks permissions when it queues a command for a transaction, so
 //! they are queued with the real keys and the transaction is discarded: nothing is executed.
@@ -58,11 +61,8 @@ fn queued(keys: &Keys, durability: Durability, db: i64) -> Vec<Tried> {
         tried("ltrim", true, &[journal, "0", "-1"]),
         tried("unlink", true, &[&pending]),
         tried("type", true, &[journal]),
-        tried("memory|usage", true, &[journal]),
         tried("evalsha", true, &[&digest, "1", fence]),
         tried("script|load", false, &["return 1"]),
-        tried("config|get", false, &["appendonly"]),
-        tried("info", false, &["server"]),
     ];
     if durability == Durability::Replicated {
         let mut wait = tried("wait", false, &[]);
@@ -75,8 +75,23 @@ fn queued(keys: &Keys, durability: Durability, db: i64) -> Vec<Tried> {
     all
 }
 
-/// Tries all commands and leaves nothing behind, on the connection neither.
-pub(super) fn check(store: &RedisStore, wire: &mut Wire) -> Result<Check, JournalFault> {
+/// What only looking takes; without it a shard is served all the same.
+fn looked(keys: &Keys) -> Vec<Tried> {
+    vec![
+        tried("config|get", false, &["appendonly"]),
+        tried("info", false, &["server"]),
+        tried("memory|usage", true, &[&keys.journal]),
+        tried("hscan", true, &[&keys.pending(Epoch(0)), "0"]),
+    ]
+}
+
+/// Tries all that a commit and apply need, and if `looking` what looking takes too. Leaves nothing
+/// behind, on the connection neither.
+pub(super) fn check(
+    store: &RedisStore,
+    wire: &mut Wire,
+    looking: bool,
+) -> Result<Check, JournalFault> {
     let info = store.client.get_connection_info().redis_settings();
     let user = info.username().unwrap_or("default");
     let mut denied = Vec::new();
@@ -86,12 +101,16 @@ pub(super) fn check(store: &RedisStore, wire: &mut Wire) -> Result<Check, Journa
             denied.push(tried.name);
         }
     }
-    let all = queued(&store.keys, store.demand.durability, info.db());
+    let mut all = queued(&store.keys, store.demand.durability, info.db());
+    let needed = all.len();
+    if looking {
+        all.extend(looked(&store.keys));
+    }
     // what follows a MULTI that was turned away would be executed
     if is_denied(&ask(wire, &redis::cmd("MULTI"))?) {
         denied.extend(["multi", "discard"]);
         denied.extend(all.iter().map(|tried| tried.name));
-        return Ok(missing(user, &denied, true));
+        return Ok(missing(user, &denied, true, Verdict::Wrong));
     }
     let mut bytes = Vec::new();
     for tried in &all {
@@ -100,20 +119,24 @@ pub(super) fn check(store: &RedisStore, wire: &mut Wire) -> Result<Check, Journa
     redis::cmd("DISCARD").write_packed_command(&mut bytes);
     wire.writer.write_all(&bytes).map_err(JournalFault::new)?;
     let mut no_key = true;
-    for tried in &all {
+    let mut serves = denied.is_empty();
+    for (at, tried) in all.iter().enumerate() {
         let answer = is_denied(&wire.answer()?);
         no_key &= answer || !tried.keyed;
         if answer {
+            serves &= at >= needed;
             denied.push(tried.name);
         }
     }
     if is_denied(&wire.answer()?) {
+        serves = false;
         denied.push("discard");
     }
     if denied.is_empty() {
         return Ok(Check::new(NAME, format!("all, as {user}"), Verdict::Ok, ""));
     }
-    Ok(missing(user, &denied, no_key))
+    let verdict = if serves { Verdict::Unknown } else { Verdict::Wrong };
+    Ok(missing(user, &denied, no_key, verdict))
 }
 
 fn is_denied(answer: &Value) -> bool {
@@ -123,9 +146,9 @@ fn is_denied(answer: &Value) -> bool {
 
 /// If no command may touch the keys, they are not the user's; a user that has them already would
 /// be refused them a second time.
-fn missing(user: &str, denied: &[&str], no_key: bool) -> Check {
+fn missing(user: &str, denied: &[&str], no_key: bool, verdict: Verdict) -> Check {
     let keys = if no_key { "resetkeys ~{es:*}:* " } else { "" };
     let commands = denied.join(" +");
     let remedy = format!("ACL SETUSER {user} {keys}+{commands}, then ACL SAVE or CONFIG REWRITE");
-    Check::new(NAME, format!("{user} without {}", denied.join(", ")), Verdict::Wrong, remedy)
+    Check::new(NAME, format!("{user} without {}", denied.join(", ")), verdict, remedy)
 }

@@ -39,6 +39,7 @@ const REDIS_USER: &[&str] = &[
     "+config|get",
     "+info",
     "+memory|usage",
+    "+hscan",
 ];
 /// What a user of MySQL needs, as `src/mysql/privileges.rs` says it.
 const MYSQL_GRANT: &str = "SELECT, INSERT, UPDATE, ALTER, CREATE, CREATE VIEW, DROP";

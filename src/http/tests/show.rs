@@ -1,6 +1,10 @@
 //! Everything that is read, and paths and methods that are not there.
 
 use super::*;
+use crate::http::{
+    Door,
+    keys::{ApiKey, Grant, Keys},
+};
 
 #[tokio::test]
 async fn an_error_is_shown_by_its_fingerprint() {
@@ -89,6 +93,22 @@ async fn health_follows_the_stores() {
     assert!(bodies[1].contains(r#""statusCode":503,"message":"errors: away""#));
     let bodies = expect(Err("gone"), Ok(()), [503, 200, 503, 503, 200]).await;
     assert!(bodies[0].contains(r#""statusCode":503,"message":"journal: gone""#));
+}
+
+#[tokio::test]
+async fn strangers_are_not_told_a_stores_words() {
+    let keys = Keys::new(vec![ApiKey::new("k", Grant::Read)]);
+    for policy in
+        [Policy { keys, ..Policy::default() }, Policy { door: Door::Public, ..Policy::default() }]
+    {
+        let server = Server::with(policy).await;
+        server.stores.0.lock().unwrap().errors = Err("denied to app@db".to_owned());
+        for path in ["/health", "/health/db"] {
+            let answer = server.ask(&get(path)).await;
+            assert!(answer.body.contains("does not answer"), "{}", answer.body);
+            assert!(!answer.body.contains("app@db"), "{}", answer.body);
+        }
+    }
 }
 
 #[tokio::test]

@@ -111,8 +111,11 @@ fn from_environment(setting: &Setting, outside: &Outside) -> Result<Option<Given
             Err(fault(&file_variable, None, reason))
         }
         (Some(raw), None) => {
-            let origin = Origin::Variable(setting.variable().to_owned());
-            Ok(Some((parts(setting, raw, |c| c == ','), origin)))
+            let values = parts(setting, raw, |c| c == ',');
+            if is_missing(setting, &values) {
+                return Err(fault(setting.variable(), None, NONE.to_owned()));
+            }
+            Ok(Some((values, Origin::Variable(setting.variable().to_owned()))))
         }
         (None, Some(path)) => {
             let text = outside.text(Path::new(path)).map_err(|error| {
@@ -121,9 +124,21 @@ fn from_environment(setting: &Setting, outside: &Outside) -> Result<Option<Given
             let text = text.strip_suffix('\n').unwrap_or(&text);
             let text = text.strip_suffix('\r').unwrap_or(text);
             let values = parts(setting, OsStr::new(text), |c| c == ',' || c == '\n');
+            if is_missing(setting, &values) {
+                return Err(fault(&file_variable, Some(path), NONE.to_owned()));
+            }
             Ok(Some((values, Origin::Variable(file_variable))))
         }
     }
+}
+
+/// What is said of a list of secrets without any.
+const NONE: &str = "it is empty; leave it unset if none is meant";
+
+/// Whether secrets were to be there and are not: a file that was not written must not open what
+/// they close.
+fn is_missing(setting: &Setting, values: &[OsString]) -> bool {
+    setting.is_secret() && setting.is_list() && values.is_empty()
 }
 
 /// The elements of a list; anything else is one value, whatever is in it.

@@ -49,6 +49,8 @@ struct All {
     workers: u16,
     #[arg(long = "tag", env = "ERRSIFT_TAGS", value_delimiter = ',', value_parser = tag)]
     tags: Vec<String>,
+    #[arg(long = "pass", env = "ERRSIFT_PASSES", hide_env_values = true, value_delimiter = ',')]
+    passes: Vec<String>,
     #[arg(long, env = "ERRSIFT_WEAK")]
     weak: bool,
     #[command(flatten)]
@@ -237,6 +239,17 @@ fn secrets_are_not_repeated_by_faults_or_by_what_is_shown() {
 }
 
 #[test]
+fn secrets_that_are_meant_to_be_there_are_there() {
+    let file = [("/run/passes", "\n"), ("errsift.toml", "passes = [\"p\"]")];
+    let reason = "it is empty; leave it unset if none is meant";
+    for variable in [("ERRSIFT_PASSES", ""), ("ERRSIFT_PASSES_FILE", "/run/passes")] {
+        let faults = faults(&[], &[variable], &file);
+        assert!(faults[0].contains(reason) && faults[0].contains(variable.0), "{faults:?}");
+    }
+    assert!(resolved(&[], &[], &[("errsift.toml", "passes = []")]).is_ok());
+}
+
+#[test]
 fn a_variable_that_nobody_reads_is_a_warning() {
     let variables = [("ERRSIFT_WROKERS", "2"), ("ERRSIFT_XYZZY", "s3cret"), ("OTHER", "x")];
     let warnings = resolved(&[], &variables, &[]).unwrap().warnings;
@@ -258,6 +271,7 @@ fn origins_are_told() {
         [
             "workers=2 flag",
             "tags=a ERRSIFT_TAGS",
+            "passes= default",
             "weak=true errsift.toml:2",
             "url= default",
             "config=errsift.toml default",
