@@ -1,6 +1,7 @@
 """errsift · operators: the dataflow, drawn as rows in its own order."""
 
-from panels import OURS, RATE, RED, VARIABLES, WORKER, YELLOW, bars, dashboard, graph, row, steps
+from frame import VARIABLES, WORKER, dashboard
+from panels import OURS, RATE, RED, YELLOW, bars, graph, row, steps
 
 # (dataflow, operator, what flows, what it does, what to do when it is the busy one)
 FLOW = [

@@ -22,6 +22,7 @@ mod loghub;
 mod metrics;
 mod openapi;
 mod outage;
+mod panels;
 mod prometheus;
 mod refuse;
 mod secrets;
