@@ -46,18 +46,21 @@ FLOW = [
     ("apply", "WindowUpdates", "entries → updates of windows",
      "Turns entries into (fingerprint, window) with a tally.",
      "Only busy together with ByPart; compare their records."),
-    ("apply", "WindowCounts", "updates → an epoch's counts",
-     "Holds the open epoch's counts and lets them go when the epoch closes: records out come in "
-     "bursts, one for each flush interval.",
-     "Records out of 0 for longer than the flush interval: the epoch does not close, look at the "
+    ("apply", "WindowCounts", "updates → an epoch's batch",
+     "Holds the open epoch's counts and lets them go when the epoch closes. One record out is a "
+     "whole epoch, so there is one for each flush interval.",
+     "Nothing out for longer than the flush interval: the epoch does not close, look at the "
      "frontier's lag."),
+    ("apply", "AsCollection", "an epoch's batch → its rows",
+     "Reads an epoch's counts out of the batch, in one burst for each flush interval.",
+     "Its height against ByPart's records in is what folding saves MySQL."),
     ("apply", "ApplyCounts", "an epoch's counts → MySQL",
      "Has counts upserted and holds the epoch until they are in.",
      "A lag with little busy time here is MySQL's: go to `apply` on the overview."),
 ]
 PLUMBING = {
     "ingest": ["UnorderedInput", "Probe"],
-    "apply": ["Input", "AsCollection", "Concatenate", "Probe"],
+    "apply": ["Input", "Concatenate", "Probe"],
 }
 
 

@@ -67,11 +67,11 @@ FUNNEL = row(
     graph(
         "accepted → acked → applied",
         "Three lines that lie on one another. Acked below accepted: events are turned away, see the "
-        "next panel. Applied below acked: apply is behind, see `ages`. Applied moves at flushes, so "
-        "it is looked at over two minutes.",
+        "next panel. Applied moves at flushes, so it is looked at over a minute and comes after the "
+        "others; below them for minutes, apply is behind: see `ages`.",
         [(rate("errsift_received_events_total"), "accepted"),
          (rate("errsift_acked_events_total"), "acked"),
-         (f"sum(rate(errsift_counted_events{OF}[2m]))", "applied, over 2 min")],
+         (f"sum(rate(errsift_counted_events{OF}[1m]))", "applied, over a minute")],
         "eps", 12, 9,
     ),
     graph(
@@ -102,9 +102,10 @@ LATENCY = row(
     ),
     graph(
         "mean by stage",
-        "Where an ack's time goes; the colours add up. Channel: the worker is late, open the "
+        "Where a flight's time goes; the colours add up. Channel: the worker is late, open the "
         "operators. Forming: waits for the flight before it. Sealing: processor time. Commit: Redis "
-        "and its disk. Settling: the worker is late to hear of it.",
+        "and its disk. Settling: the worker is late to hear of it. Large flights are the slow ones, "
+        "so an ack's p95 is above the sum.",
         [(f"{rate('errsift_channel_wait_seconds_sum')} / {rate('errsift_channel_wait_seconds_count')}",
           "channel"),
          (f"{rate(STAGES + '_sum', OF, 'stage')} / {rate(STAGES + '_count', OF, 'stage')}",

@@ -71,6 +71,20 @@ impl Watched {
         assert_each_metric_is_there(&self.prometheus, queries);
     }
 
+    /// The dataflow grows, and its drawing must.
+    fn assert_operators_are_shown(&self, queries: &[&Query]) {
+        let (_, page) = self.stack.errsift.client().get("/metrics");
+        let of_operators = |line: &&str| line.starts_with("errsift_operator_schedules_total{");
+        let operators: BTreeSet<&str> = page
+            .lines()
+            .filter(of_operators)
+            .map(|line| line.split('"').nth(3).expect("a dataflow and an operator"))
+            .collect();
+        let is_hidden = |name: &&&str| !queries.iter().any(|query| query.expr.contains(**name));
+        let hidden: Vec<_> = operators.iter().filter(is_hidden).collect();
+        assert!(operators.len() > 15 && hidden.is_empty(), "on no dashboard: {hidden:?}");
+    }
+
     /// Waits until Prometheus has evaluated each alert and none is on its way.
     fn await_rest(&self) {
         let expected = read("docker/alerts.yml").matches("- alert: ").count();
@@ -104,6 +118,7 @@ fn every_panel_has_data_and_no_alert_fires() {
         watched.prometheus.query(&query.expr).unwrap_or_else(|fault| panic!("{query:?}: {fault}"));
     }
     watched.await_rest();
+    watched.assert_operators_are_shown(&here);
     let Watched { barrage, stack, exporters, .. } = watched;
     assert!(barrage.stop().len() > 100);
     drop((stack, exporters));

@@ -45,10 +45,12 @@ impl Query {
                 _ => {}
             }
         }
-        let words = plain.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let between = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+        let plain = plain.replace(" (", "(");
+        let words = plain.split_inclusive(between).filter(|word| !word.ends_with('('));
+        let words = words.map(|word| word.trim_end_matches(between));
         let is_metric = |word: &&str| *word == ALERTS || *word == UP || word.contains('_');
-        let words = words.filter(is_metric).filter(|word| !NOT_METRICS.contains(word));
-        words.map(str::to_owned).collect()
+        words.filter(is_metric).filter(|word| *word != COUNT_VALUES).map(str::to_owned).collect()
     }
 
     pub fn reads(&self, prefix: &str) -> bool {
@@ -56,15 +58,8 @@ impl Query {
     }
 }
 
-const NOT_METRICS: [&str; 7] = [
-    "histogram_quantile",
-    "count_values",
-    "group_left",
-    "max_over_time",
-    "predict_linear",
-    "clamp_min",
-    "label_replace",
-];
+/// The one function whose name does not stand before its parenthesis.
+const COUNT_VALUES: &str = "count_values";
 
 pub fn dashboard(path: &str) -> Value {
     serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
