@@ -38,7 +38,7 @@ def variable(name, label, says, query, regex="", allow="multi"):
         "label": label,
         "description": says,
         "datasource": SOURCE,
-        "query": {"query": query, "refId": name},
+        "query": {"query": query, "refId": "StandardVariableQuery"},
         "regex": regex,
         "refresh": 2,
         "sort": 3,
