@@ -30,4 +30,5 @@ mod support;
 mod surface;
 mod tables;
 mod tls;
+mod upgrade;
 mod wait;
