@@ -1,9 +1,15 @@
 //! Tables that are brought up to date before they are first written.
 //!
 //! The server starts also when the tables do not answer. Their schema is then made when they do,
-//! by whichever handle comes first.
+//! by whichever handle comes first. Tables with rows in them are brought up to date on a thread of
+//! their own, because that can take hours; until then every handle says at once that they are away,
+//! and events wait in the journal.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
@@ -13,13 +19,22 @@ use errsift_pipeline::ports::errors::{
 
 use crate::{
     query::Queries,
-    schema::{SchemaFault, SchemaVersion},
+    schema::{SchemaFault, SchemaVersion, Stand},
 };
+
+/// Pause before a change of the schema that was cut short is taken up again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A store with a schema.
 pub trait Migrate: Errors + Clone {
     /// Brings the schema up to this binary's version, or refuses it.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault>;
+
+    /// Changes nothing, and refuses what [`migrate`](Self::migrate) refuses. A store that is always
+    /// quick to migrate need not look.
+    fn look(&self) -> Result<Stand, SchemaFault> {
+        Ok(Stand::Absent)
+    }
 
     /// A handle that asks, with a connection of its own, made when first used.
     fn queries(&self) -> Box<dyn Queries>;
@@ -29,13 +44,23 @@ pub trait Migrate: Errors + Clone {
 #[derive(Clone, Debug)]
 pub struct Migrated<S> {
     store: S,
-    done: Arc<Mutex<bool>>,
+    progress: Arc<Mutex<Progress>>,
+}
+
+/// How far this process has come with the schema. The lock is held for a look at it only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Due,
+    Looking,
+    Underway,
+    Done,
 }
 
 impl<S: Migrate> Migrated<S> {
     /// Nothing is done yet.
     pub fn new(store: S) -> Self {
-        Self { store, done: Arc::default() }
+        Self { store, progress: Arc::default() }
     }
 
     /// The store itself.
@@ -43,15 +68,67 @@ impl<S: Migrate> Migrated<S> {
         &self.store
     }
 
-    /// Brings the schema up to date unless that was done.
+    /// Refuses a schema that must be refused, and makes one where there is none. One that is behind
+    /// is left to a thread of its own: [`SchemaFault::Underway`] until that is done.
     pub fn migrate(&self) -> Result<(), SchemaFault> {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*done {
-            let version = self.store.migrate()?;
-            tracing::info!(version = version.0, "schema is up to date");
-            *done = true;
+        {
+            let mut progress = self.progress();
+            match *progress {
+                Progress::Done => return Ok(()),
+                Progress::Looking => return Err(SchemaFault::Unseen),
+                Progress::Underway => return Err(SchemaFault::Underway),
+                Progress::Due => *progress = Progress::Looking,
+            }
         }
-        Ok(())
+        let migrated = self.store.look().and_then(|stand| match stand {
+            Stand::UpToDate => Ok(()),
+            Stand::Absent => self.store.migrate().map(|_| ()),
+            Stand::Behind => Err(SchemaFault::Underway),
+        });
+        *self.progress() = match migrated {
+            Ok(()) => Progress::Done,
+            Err(SchemaFault::Underway) => Progress::Underway,
+            Err(_) => Progress::Due,
+        };
+        match &migrated {
+            Ok(()) => tracing::info!("schema is up to date"),
+            Err(SchemaFault::Underway) => self.spawn(),
+            Err(_) => {}
+        }
+        migrated
+    }
+
+    fn spawn(&self) {
+        tracing::info!("bringing the schema up to date; events wait in the journal meanwhile");
+        let this = self.clone();
+        let thread = thread::Builder::new().name("migrate".to_owned());
+        if let Err(fault) = thread.spawn(move || this.finish()) {
+            tracing::warn!(%fault, "no thread to bring the schema up to date");
+            *self.progress() = Progress::Due;
+        }
+    }
+
+    /// Tries until it is done, or refused.
+    fn finish(&self) {
+        let progress = loop {
+            match self.store.migrate() {
+                Ok(version) => {
+                    tracing::info!(version = version.0, "schema is up to date");
+                    break Progress::Done;
+                }
+                Err(fault @ (SchemaFault::Store(_) | SchemaFault::Busy { .. })) => {
+                    tracing::warn!(%fault, "schema not brought up to date yet");
+                    thread::sleep(PAUSE);
+                }
+                // whoever looks next says why
+                Err(_) => break Progress::Due,
+            }
+        };
+        *self.progress() = progress;
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A handle that asks, on a schema that is up to date.
@@ -63,7 +140,9 @@ impl<S: Migrate> Migrated<S> {
     fn ensure(&self) -> Result<(), ErrorsFault> {
         self.migrate().map_err(|fault| match fault {
             SchemaFault::Store(fault) => fault,
-            SchemaFault::Busy { .. } => ErrorsFault::Transient(fault.to_string()),
+            SchemaFault::Busy { .. } | SchemaFault::Unseen | SchemaFault::Underway => {
+                ErrorsFault::Transient(fault.to_string())
+            }
             SchemaFault::Newer { .. }
             | SchemaFault::Setting { .. }
             | SchemaFault::Denied { .. } => ErrorsFault::Denied(fault.to_string()),

@@ -13,6 +13,17 @@ impl std::fmt::Display for SchemaVersion {
     }
 }
 
+/// How a schema was found that this binary may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// There is none, or none that is finished: making it takes no time.
+    Absent,
+    /// There is one to be brought up to date, with whatever lies in it.
+    Behind,
+    /// It is this binary's.
+    UpToDate,
+}
+
 /// Why a store's schema cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaFault {
@@ -49,6 +60,12 @@ pub enum SchemaFault {
         /// How long this one waited.
         waited_seconds: u32,
     },
+    /// Nobody knows yet whether it can be used.
+    #[error("the schema is being looked at")]
+    Unseen,
+    /// It is being changed, which takes as long as the tables are large.
+    #[error("the schema is being brought up to date")]
+    Underway,
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] ErrorsFault),

@@ -111,8 +111,8 @@ impl Backend {
         })
     }
 
-    /// Brings the schema up to date. A schema that this binary must not touch is an error; tables
-    /// that do not answer are not, because they are brought up to date when they do.
+    /// Makes the schema, or begins to bring it up to date. One that this binary must not touch is
+    /// an error; tables that do not answer, or are not ready yet, are not.
     pub fn migrate(&self) -> Result<(), SchemaFault> {
         let migrated = match self {
             Self::Servers { errors, .. } => errors.migrate(),
@@ -126,6 +126,7 @@ impl Backend {
             }
         };
         match migrated {
+            Err(SchemaFault::Underway) => Ok(()),
             Err(
                 fault @ (SchemaFault::Store(ErrorsFault::Transient(_)) | SchemaFault::Busy { .. }),
             ) => {

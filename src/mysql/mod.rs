@@ -33,7 +33,7 @@ use crate::{
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
-    schema::{SchemaFault, SchemaVersion},
+    schema::{SchemaFault, SchemaVersion, Stand},
     tls::Tls,
 };
 
@@ -127,6 +127,15 @@ impl Migrate for MysqlErrors {
                 return Ok(Err(fault));
             }
             schema::migrate(live).await
+        })?
+    }
+
+    fn look(&self) -> Result<Stand, SchemaFault> {
+        self.session(self.demand).run(async |live| {
+            if let Err(fault) = privileges::demand(live).await? {
+                return Ok(Err(fault));
+            }
+            schema::look(live).await
         })?
     }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     check::{Check, Verdict},
-    schema::{PARTS, SchemaFault, SchemaVersion, parts, refuse_newer, refuse_other},
+    schema::{PARTS, SchemaFault, SchemaVersion, Stand, parts, refuse_newer, refuse_other},
 };
 
 /// How long to wait for another server's migration, in seconds; shorter than a statement may take.
@@ -17,6 +17,10 @@ const LOCK_SECONDS: u32 = 20;
 /// The lock is the server's, so its name says the database; a lock's name has at most 64 bytes. MySQL
 /// 9.7 has no MD5.
 const LOCK_NAME: &str = "CONCAT('errsift ', LEFT(SHA2(DATABASE(), 256), 32))";
+
+/// A change of a table waits at its end for all transactions that have read it, like a back-up's. It
+/// has then built its indexes, and giving up would throw them away.
+const PATIENCE: &str = "SET SESSION lock_wait_timeout = 3600";
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version INT NOT NULL PRIMARY KEY,
@@ -108,17 +112,17 @@ pub async fn migrate(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFaul
         return Ok(Err(SchemaFault::Busy { waited_seconds: LOCK_SECONDS }));
     }
     // a failure drops the connection, and the lock with it
+    live.run(PATIENCE).await?;
     let outcome = migrate_alone(live).await?;
     live.query(&format!("SELECT RELEASE_LOCK({LOCK_NAME})")).await?;
     Ok(outcome)
 }
 
 async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
-    let mut newest = SchemaVersion(0);
     let found = found(live).await?;
     for (statements, number) in MIGRATIONS.iter().zip(1..) {
-        newest = SchemaVersion(number);
-        if found.is_some_and(|found| found >= newest) {
+        let version = SchemaVersion(number);
+        if found.is_some_and(|found| found >= version) {
             continue;
         }
         for statement in *statements {
@@ -128,16 +132,34 @@ async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFa
                 outcome => drop(outcome?),
             }
         }
-        settle(live, newest).await?;
+        settle(live, version).await?;
         tracing::info!(version = number, "schema migrated");
     }
-    if let Err(fault) = refuse_newer(found.unwrap_or_default(), newest) {
+    Ok(refused(live, found.unwrap_or_default()).await?.map(|()| NEWEST))
+}
+
+/// How the schema stands, unless it is one to refuse.
+pub async fn look(live: &mut Live) -> Result<Result<Stand, SchemaFault>, Failure> {
+    let found = match number(live, FOUND).await {
+        Err(failure) if failure.code() == Some(NO_TABLE) => None,
+        outcome => outcome?.map(SchemaVersion),
+    };
+    let Some(found) = found else { return Ok(Ok(Stand::Absent)) };
+    let stand = if found < NEWEST { Stand::Behind } else { Stand::UpToDate };
+    Ok(refused(live, found).await?.map(|()| stand))
+}
+
+async fn refused(
+    live: &mut Live,
+    found: SchemaVersion,
+) -> Result<Result<(), SchemaFault>, Failure> {
+    if let Err(fault) = refuse_newer(found, NEWEST) {
         return Ok(Err(fault));
     }
     let rows =
         live.query(&format!("SELECT value FROM errsift_settings WHERE name = '{PARTS}'")).await?;
     let stored: String = rows.first().map_or(Ok(String::new()), |row| column(row, 0))?;
-    Ok(refuse_other(PARTS, &stored, &parts()).map(|()| newest))
+    Ok(refuse_other(PARTS, &stored, &parts()))
 }
 
 /// Whether a migration is due. Without the privilege to look, none is.
@@ -158,7 +180,7 @@ pub async fn check(live: &mut Live) -> Result<Check, Failure> {
             (format!("{found}, newer than {known}"), Verdict::Wrong)
         }
         Ok(Some(found)) if found < known.0 => {
-            (format!("{found}, made {known} at start"), Verdict::Ok)
+            (format!("{found}, made {known} after start"), Verdict::Ok)
         }
         Ok(Some(found)) => (found.to_string(), Verdict::Ok),
         Err(Failure::Server(error)) if error.code != NO_TABLE => (String::new(), Verdict::Unknown),

@@ -34,4 +34,5 @@ mod support;
 mod surface;
 mod tables;
 mod tls;
+mod upgrade;
 mod wait;
