@@ -8,6 +8,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
+mod descriptors;
 pub mod durability;
 pub mod embedded;
 pub mod http;

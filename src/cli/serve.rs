@@ -31,6 +31,7 @@ use tokio::{
 use super::{admin::Admin, banner::banner, exit, output::fail};
 use crate::{
     clock::SystemClock,
+    descriptors,
     http::{self, Limits, Waiting},
     metered::Metered,
     metrics::{Counted, Metrics},
@@ -60,7 +61,7 @@ pub fn runtime() -> Result<Runtime, ExitCode> {
 struct Server {
     listener: tokio::net::TcpListener,
     admin: Option<tokio::net::TcpListener>,
-    http: HttpSettings,
+    http: (HttpSettings, Limits),
     pipeline: Pipeline<Waiting>,
     process: Arc<Process>,
     metrics: Arc<Metrics>,
@@ -116,7 +117,9 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     let unavailable = |reason: String| (exit::UNAVAILABLE, reason);
     backend.migrate().map_err(|fault| (exit::CONFIG, fault.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let metrics = Metrics::new(settings, &Limits::default()).map_err(|fault| twice(&fault))?;
+    let connections_max = descriptors::connections(Limits::default().connections_max);
+    let limits = Limits { connections_max, ..Limits::default() };
+    let metrics = Metrics::new(settings, &limits).map_err(|fault| twice(&fault))?;
     let metered = Metered::new(Arc::clone(backend), metrics.registry(), &clock)
         .map_err(|fault| twice(&fault))?;
     let stores = metered.open().map_err(|fault| unavailable(fault.to_string()))?;
@@ -142,7 +145,7 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     process.watch();
     // nobody may be listening any more; events still are
     let _ = writeln!(std::io::stdout(), "{}", banner(settings, backend, &pipeline.claim, address));
-    let http = settings.http.clone();
+    let http = (settings.http.clone(), limits);
     Ok(Server { listener, admin, http, pipeline, process, metrics, signals })
 }
 
@@ -154,7 +157,8 @@ fn bind(flag: &str, address: SocketAddr) -> Result<tokio::net::TcpListener, (u8,
 }
 
 fn serve(runtime: &Runtime, server: Server) -> ExitCode {
-    let Server { listener, admin, http: settings, pipeline, process, metrics, signals } = server;
+    let Server { listener, admin, http: (settings, limits), pipeline, process, metrics, signals } =
+        server;
     let [mut terminate, mut interrupt] = signals;
     let Pipeline { intake, stops, running, .. } = pipeline;
     let told = Arc::new(tokio::sync::Notify::new());
@@ -187,7 +191,7 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         intake,
         process,
         metrics,
-        settings.policy(),
+        settings.policy(limits),
         shutdown,
     ));
     if let Err(fault) = listening {

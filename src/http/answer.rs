@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use errsift_ops::timestamp::Timestamp;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{
@@ -13,8 +13,9 @@ use hyper::{
     },
 };
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{fault::Fault, limit};
+use super::{fault::Fault, held::Held, limit};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
@@ -32,7 +33,12 @@ pub struct Answer {
     pub methods: Option<&'static str>,
     /// Its body.
     pub body: Bytes,
+    /// The room that a large body takes until the client has it.
+    pub room: Option<OwnedSemaphorePermit>,
 }
+
+/// What hyper writes: most answers at once, large ones piece by piece.
+pub type AnswerBody = Either<Full<Bytes>, Held>;
 
 #[derive(Serialize)]
 struct SuccessBody<T> {
@@ -79,6 +85,7 @@ impl Answer {
             advice: Some((ALLOW, HeaderValue::from_static(methods))),
             methods: Some(methods),
             body: Bytes::new(),
+            room: None,
         }
     }
 
@@ -101,17 +108,17 @@ impl Answer {
             message: fault.to_string(),
             timestamp: at.to_string(),
         });
-        Self { status, content_type: Some(JSON), advice, methods: None, body }
+        Self { status, content_type: Some(JSON), advice, methods: None, body, room: None }
     }
 
     fn ok(content_type: HeaderValue, body: Bytes) -> Self {
         let (status, content_type) = (StatusCode::OK, Some(content_type));
-        Self { status, content_type, advice: None, methods: None, body }
+        Self { status, content_type, advice: None, methods: None, body, room: None }
     }
 
     /// For hyper. `headers` are the request's: their map is used again, as hyper will use the
     /// answer's for the next request, so that a kept-alive connection makes no maps.
-    pub fn into_response(self, mut headers: HeaderMap, close: bool) -> Response<Full<Bytes>> {
+    pub fn into_response(self, mut headers: HeaderMap, close: bool) -> Response<AnswerBody> {
         headers.clear();
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, content_type);
@@ -123,7 +130,10 @@ impl Answer {
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let mut response = Response::new(Full::new(self.body));
+        let mut response = Response::new(match self.room {
+            Some(room) => Either::Right(Held::new(self.body, room)),
+            None => Either::Left(Full::new(self.body)),
+        });
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response

@@ -39,6 +39,12 @@ pub const CALLS_MAX: usize = 64;
 /// Blocking calls at once for `/metrics`; 503 beyond.
 pub const METRICS_CALLS_MAX: usize = 4;
 
+/// An answer from this size on is handed on piece by piece, and counts against [`HELD_KIB_MAX`].
+pub const HELD_BYTES_MIN: usize = 64 * 1024;
+
+/// KiB of large answers that clients have not taken yet; a further one is a 503 instead.
+pub const HELD_KIB_MAX: usize = 64 * 1024;
+
 /// Connections open at once on the admin listener.
 pub const ADMIN_CONNECTIONS_MAX: u32 = 256;
 

@@ -27,6 +27,7 @@ pub mod cors;
 mod error;
 mod fault;
 mod health;
+mod held;
 mod host;
 mod ingest;
 pub mod keys;
@@ -106,6 +107,8 @@ struct Front<I> {
     calls: Semaphore,
     /// The same for calls to [`Operations::metrics`].
     metrics_calls: Semaphore,
+    /// One permit for each KiB of large answers that their clients have not taken yet.
+    room: Arc<Semaphore>,
 }
 
 #[cfg(test)]

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
 use super::{
     Front, Intake,
-    answer::Answer,
+    answer::{Answer, AnswerBody},
     body::Body,
     error::error,
     fault::Fault,
@@ -19,7 +17,7 @@ use super::{
     openapi,
     policy::Door,
     requests::InFlight,
-    seat::{Admitted, Answered, Seat},
+    seat::{Admitted, Answered, INGEST, Seat},
     standing::Phase,
     windows::windows,
 };
@@ -70,7 +68,7 @@ impl<'a> Route<'a> {
     /// Its name in metrics.
     fn name(self) -> &'static str {
         match self {
-            Self::Log => "/errors/log",
+            Self::Log => INGEST,
             Self::List => "/errors",
             Self::Error(_) => "/errors/{fingerprint}",
             Self::Windows => "/windows",
@@ -157,10 +155,7 @@ impl<'a> Route<'a> {
 }
 
 /// Answers one request. A connection on which part of the request is unread is closed afterwards.
-pub async fn answer<I: Intake>(
-    seat: &Seat<I>,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+pub async fn answer<I: Intake>(seat: &Seat<I>, request: Request<Incoming>) -> Response<AnswerBody> {
     let Seat { front, standing, .. } = seat;
     standing.enter(Phase::Exchange);
     let (head, incoming) = request.into_parts();
@@ -176,7 +171,7 @@ pub async fn answer<I: Intake>(
         Ok(Admitted::Options(methods)) => Ok(Answer::options(methods)),
         Err(fault) => Err(fault),
     };
-    let (answer, fault) = match handled {
+    let (answer, fault) = match handled.and_then(|answer| seat.hold(answer)) {
         Ok(answer) => (answer, None),
         Err(fault) => (Answer::fault(&fault, clock.wall()), Some(fault)),
     };

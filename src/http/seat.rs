@@ -2,8 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Method, Response,
     header::{ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_ENCODING, HeaderValue, VARY},
@@ -12,11 +10,12 @@ use hyper::{
 
 use super::{
     Front,
-    answer::Answer,
+    answer::{Answer, AnswerBody},
     compress,
     fault::Fault,
     host,
     keys::LastKey,
+    limit,
     request_id::{self, X_REQUEST_ID},
     route::Route,
     standing::Standing,
@@ -65,6 +64,9 @@ impl Answered<'_> {
     }
 }
 
+/// The name of the route that events come in by.
+pub const INGEST: &str = "/errors/log";
+
 impl<I> Seat<I> {
     /// For a connection from `peer`.
     pub fn new(front: Arc<Front<I>>, standing: Arc<Standing>, peer: IpAddr) -> Self {
@@ -90,6 +92,17 @@ impl<I> Seat<I> {
         keys.check(route.need(), &head.headers, &self.last_key).map(Admitted::Asked)
     }
 
+    /// Gives a large answer room, or refuses it: what clients do not take must not fill the memory.
+    pub fn hold(&self, mut answer: Answer) -> Result<Answer, Fault> {
+        if answer.body.len() >= limit::HELD_BYTES_MIN {
+            let kib = u32::try_from(answer.body.len().div_ceil(1024)).unwrap_or(u32::MAX);
+            let room = Arc::clone(&self.front.room).try_acquire_many_owned(kib);
+            let reason = || "too many large answers at once".to_owned();
+            answer.room = Some(room.map_err(|_| Fault::Away { part: "server", reason: reason() })?);
+        }
+        Ok(answer)
+    }
+
     /// One line: a fault of ours is a warning, a client's is its own affair.
     pub fn log(&self, head: &Parts, answered: &Answered) {
         let Answered { id, method, route, status, elapsed, fault } = answered;
@@ -99,6 +112,9 @@ impl<I> Seat<I> {
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if answered.is_overload() {
             tracing::debug!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request shed");
+        } else if *status >= 500 && *route == INGEST {
+            // a place of its own, so that reads that fail do not use up what is logged of events
+            tracing::warn!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "event not taken in");
         } else if *status >= 500 {
             tracing::warn!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request failed");
         } else if *status >= 400 {
@@ -117,7 +133,7 @@ impl<I> Seat<I> {
         head: Parts,
         id: HeaderValue,
         close: bool,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         let is_read = matches!(head.method, Method::GET | Method::HEAD);
         let grant = self.front.policy.cors.grant(&head.headers);
         let large = is_read && compress::is_worth_it(&answer.body);

@@ -63,13 +63,13 @@ pub struct HttpSettings {
 
 impl HttpSettings {
     /// What holds for requests at `--listen`.
-    pub fn policy(&self) -> Policy {
+    pub fn policy(&self, limits: Limits) -> Policy {
         Policy {
             door: if self.admin_listen.is_some() { Door::Public } else { Door::Only },
             cors: Cors::new(&self.cors_origins),
             keys: Keys::new(self.api_keys.clone()),
             proxies: Proxies::new(&self.trusted_proxies),
-            limits: Limits::default(),
+            limits,
         }
     }
 

@@ -121,3 +121,31 @@ async fn neither_health_nor_metrics_wait_for_slow_reads() {
         assert_eq!(reader.answer().await.status, 404);
     }
 }
+
+/// Clients that take nothing hold no more than the limit; what they let go is free again.
+#[tokio::test]
+async fn answers_that_nobody_takes_are_bounded() {
+    let server = Server::start(Limits::default()).await;
+    let megabytes = 16;
+    *server.stores.1.lock().unwrap() = "x".repeat(megabytes * 1024 * 1024);
+    let mut holding = Vec::new();
+    for _ in 0..limit::HELD_KIB_MAX / 1024 / megabytes {
+        let mut client = server.connect().await;
+        client.send(&get("/metrics")).await;
+        assert!(client.head().await.starts_with("http/1.1 200 "));
+        holding.push(client);
+    }
+    let refused = server.ask(&get("/metrics")).await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert_eq!(server.ask(&get("/livez")).await.status, 200);
+    drop(holding.pop());
+    loop {
+        let mut client = server.connect().await;
+        client.send(&get("/metrics")).await;
+        let answer = client.binary_answer().await;
+        if answer.0.status == 200 {
+            assert_eq!(answer.1.len(), megabytes * 1024 * 1024);
+            break;
+        }
+    }
+}
