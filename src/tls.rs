@@ -161,6 +161,30 @@ fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     None
 }
 
+/// Whether an error is one of TLS that stays until somebody mends a certificate. Any other may be a
+/// proxy's or a failover's: a port that answers in plain text does so for a while.
+pub fn is_lasting(error: &(dyn Error + 'static)) -> bool {
+    match failure(error) {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => true,
+        Some(rustls::Error::AlertReceived(alert)) => wants_certificate(*alert),
+        _ => false,
+    }
+}
+
+/// Whether a peer that ends a handshake so misses a certificate that it trusts.
+fn wants_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
+}
+
 /// What to do about a connection that could not be made secure; `None` if that is not what an
 /// error is about.
 pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
@@ -179,15 +203,9 @@ pub fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "renew the store's certificate"
         }
         rustls::Error::InvalidCertificate(_) => "mend the store's certificate",
-        rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateExpired
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied,
-        ) => "the store wants a certificate that it trusts: give one with --tls-cert and --tls-key",
+        rustls::Error::AlertReceived(alert) if wants_certificate(*alert) => {
+            "the store wants a certificate that it trusts: give one with --tls-cert and --tls-key"
+        }
         rustls::Error::InvalidMessage(_) => "that port does not speak TLS: give its other port",
         _ => "see the store's own log",
     })

@@ -1,10 +1,13 @@
 //! `errsift check`: do the stores keep what is promised?
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use errsift_pipeline::ports::clock::Clock as _;
 
-use super::{exit, serve::runtime};
+use super::{exit, output, serve::runtime};
 use crate::{check::Verdict, clock::SystemClock, settings::CheckSettings, stores::Backend};
 
 /// Prints one line per setting; exits 0 if all are ok, 1 if one is not, 69 if a store does not
@@ -16,27 +19,29 @@ pub fn run(settings: &CheckSettings) -> ExitCode {
     };
     let backend = match Backend::new(&settings.stores, runtime.handle()) {
         Ok(backend) => backend,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            return ExitCode::from(exit::CONFIG);
-        }
+        Err(wrong) => return output::fail(exit::CONFIG, &wrong.to_string()),
     };
+    output::printed(print(&backend, &mut output::stdout()))
+}
+
+fn print(backend: &Backend, out: &mut impl Write) -> io::Result<u8> {
     let mut code = 0;
     for (store, answer) in backend.check(SystemClock::start().wall()) {
         match answer {
             Ok(checks) => {
                 for check in checks {
-                    println!("{}", check.line(store));
+                    writeln!(out, "{}", check.line(store))?;
                     if check.verdict != Verdict::Ok {
                         code = code.max(exit::WEAKER);
                     }
                 }
             }
             Err(reason) => {
-                println!("{store:<8}  does not answer: {reason}");
+                writeln!(out, "{store:<8}  does not answer: {reason}")?;
                 code = exit::UNAVAILABLE;
             }
         }
     }
-    ExitCode::from(code)
+    out.flush()?;
+    Ok(code)
 }

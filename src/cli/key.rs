@@ -1,10 +1,14 @@
 //! `errsift key`: makes an API key.
 
-use std::{fmt::Write, process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
 
-use super::exit;
+use super::{exit, output};
 use crate::http::keys::{ApiKey, Grant};
 
 /// What the key is for; sending events if nothing is said.
@@ -24,21 +28,27 @@ pub struct KeyArgs {
 pub fn run(wanted: &KeyArgs) -> ExitCode {
     let mut random = [0; 32];
     if let Err(fault) = getrandom::fill(&mut random) {
-        eprintln!("errsift: randomness: {fault}");
-        return ExitCode::from(exit::OS);
+        return output::fail(exit::OS, &format!("randomness: {fault}"));
     }
     let key = text(&random);
     let setting = ApiKey::new(&key, grant(wanted)).to_string();
     if let Err(expected) = setting.parse::<ApiKey>() {
-        eprintln!("errsift: --service: {expected}");
-        return ExitCode::from(exit::CONFIG);
+        return output::fail(exit::CONFIG, &format!("--service: {expected}"));
     }
-    println!("key      {key}");
-    println!("setting  --api-key {setting}");
-    println!();
-    println!("Give the key to its user; it cannot be shown again. The setting is its hash: add it");
-    println!("as a flag, to ERRSIFT_API_KEYS, or to the list api-keys in errsift.toml.");
-    ExitCode::SUCCESS
+    output::printed(print(&key, &setting, &mut output::stdout()))
+}
+
+fn print(key: &str, setting: &str, out: &mut impl Write) -> io::Result<u8> {
+    writeln!(out, "key      {key}")?;
+    writeln!(out, "setting  --api-key {setting}")?;
+    writeln!(out)?;
+    writeln!(out, "Give the key to its user; it cannot be shown again. The setting is its hash:")?;
+    writeln!(
+        out,
+        "add it as a flag, to ERRSIFT_API_KEYS, or to the list api-keys in errsift.toml."
+    )?;
+    out.flush()?;
+    Ok(0)
 }
 
 fn grant(wanted: &KeyArgs) -> Grant {
@@ -47,6 +57,7 @@ fn grant(wanted: &KeyArgs) -> Grant {
 
 /// All of the randomness in hex, behind a word that tells people and scanners what was found.
 fn text(random: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
     let mut key = String::from("errsift_");
     for byte in random {
         // text grows without failing

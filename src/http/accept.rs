@@ -37,8 +37,8 @@ pub async fn serve<I: Intake>(
         requests,
         policy,
         ids: request_id::Process::new(nonce()?),
-        calls: Semaphore::new(limit::CALLS_MAX),
-        metrics_calls: Semaphore::new(limit::METRICS_CALLS_MAX),
+        calls: Arc::new(Semaphore::new(limit::CALLS_MAX)),
+        metrics_calls: Arc::new(Semaphore::new(limit::METRICS_CALLS_MAX)),
         room: Arc::new(Semaphore::new(limit::HELD_KIB_MAX)),
     });
     // nothing is ever sent: that the sender is gone is the word to stop

@@ -87,16 +87,29 @@ pub async fn ask<I, T: Send + 'static>(
 
 async fn ask_with<I, T: Send + 'static>(
     front: &Front<I>,
-    permits: &Semaphore,
+    permits: &Arc<Semaphore>,
     part: &'static str,
     call: impl FnOnce(&dyn Operations) -> T + Send + 'static,
 ) -> Result<T, Fault> {
-    let away = |reason: &str| Fault::Away { part, reason: reason.to_owned() };
-    let _permit = permits.try_acquire().map_err(|_| away("too many requests at once"))?;
     let operations = Arc::clone(&front.operations);
-    tokio::task::spawn_blocking(move || call(&*operations))
+    permitted(permits, move || call(&*operations))
         .await
-        .map_err(|_panicked| away("failed"))
+        .map_err(|reason| Fault::Away { part, reason: reason.to_owned() })
+}
+
+/// The permit is the call's: it goes on when whoever waits for it has gone.
+async fn permitted<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, &'static str> {
+    let permit = Arc::clone(permits).try_acquire_owned();
+    let permit = permit.map_err(|_| "too many requests at once")?;
+    let called = tokio::task::spawn_blocking(move || {
+        let answer = call();
+        drop(permit);
+        answer
+    });
+    called.await.map_err(|_panicked| "failed")
 }
 
 fn away_unless<I>(
@@ -124,4 +137,23 @@ fn report<I>(
     errors: Option<String>,
 ) -> Answer {
     Answer::success(Report { status, journal, errors }, front.operations.clock().wall())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_nobody_waits_for_keeps_its_permit() {
+        let permits = Arc::new(Semaphore::new(1));
+        let (go, wait) = mpsc::channel::<()>();
+        let call = permitted(&permits, move || wait.recv().is_ok());
+        tokio::time::timeout(Duration::from_millis(10), call).await.unwrap_err();
+        assert_eq!(permitted(&permits, || ()).await, Err("too many requests at once"));
+        go.send(()).unwrap();
+        drop(permits.acquire().await.unwrap());
+        assert_eq!(permitted(&permits, || 7).await, Ok(7));
+    }
 }

@@ -104,9 +104,9 @@ struct Front<I> {
     policy: Policy,
     ids: request_id::Process,
     /// One permit for each blocking call that [`Operations`] may be in.
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     /// The same for calls to [`Operations::metrics`].
-    metrics_calls: Semaphore,
+    metrics_calls: Arc<Semaphore>,
     /// One permit for each KiB of large answers that their clients have not taken yet.
     room: Arc<Semaphore>,
 }

@@ -122,8 +122,11 @@ impl From<Failure> for ErrorsFault {
 
 fn connection(error: &Error, text: String) -> ErrorsFault {
     // certificates and their names stay wrong until somebody mends them
-    if tls::remedy(error).is_some() {
+    if tls::is_lasting(error) {
         return ErrorsFault::Denied(text);
+    }
+    if tls::remedy(error).is_some() {
+        return ErrorsFault::Transient(text);
     }
     match error {
         Error::Io(IoError::Io(_))
@@ -161,6 +164,29 @@ mod tests {
         assert!(matches!(commit(Failure::TimedOut(Duration::ZERO)), ErrorsFault::Unknown(_)));
         assert!(matches!(commit(server(1053)), ErrorsFault::Unknown(_)));
         assert!(matches!(commit(server(1213)), ErrorsFault::Transient(_)));
+    }
+
+    #[test]
+    fn only_certificates_deny_an_encrypted_connection() {
+        use rustls::{AlertDescription, CertificateError, InvalidMessage};
+        let fault = |error: rustls::Error| {
+            let io = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+            ErrorsFault::from(Failure::from(Error::from(io)))
+        };
+        for denied in [
+            rustls::Error::InvalidCertificate(CertificateError::Revoked),
+            rustls::Error::NoCertificatesPresented,
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired),
+        ] {
+            assert!(matches!(fault(denied.clone()), ErrorsFault::Denied(_)), "{denied}");
+        }
+        for transient in [
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            rustls::Error::AlertReceived(AlertDescription::InternalError),
+            rustls::Error::HandshakeNotComplete,
+        ] {
+            assert!(matches!(fault(transient.clone()), ErrorsFault::Transient(_)), "{transient}");
+        }
     }
 
     #[test]

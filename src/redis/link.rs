@@ -120,6 +120,8 @@ impl Link {
         };
         *locked(&self.due) = Some(due);
         if let Err(error) = stream.write_all(bytes) {
+            // or the reader would wait for ever: nothing is due any more
+            stream.shutdown();
             *writer = None;
             drop(writer);
             self.fail(&error.to_string());
@@ -205,4 +207,40 @@ impl Link {
 fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), JournalFault> {
     let thread = thread::Builder::new().name("journal".to_owned()).spawn(run);
     thread.map(drop).map_err(JournalFault::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, net::TcpListener, time::Duration};
+
+    use errsift_ops::id::Shard;
+
+    use super::*;
+    use crate::durability::Durability;
+
+    #[test]
+    fn a_failed_write_ends_the_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let store = RedisStore::new(&url, Shard(0), Durability::Fsync, false).unwrap();
+        let fence = Fence::default();
+        let link = Link::over(Wire::connect(&store).unwrap(), fence).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let (told, hear) = std::sync::mpsc::channel();
+        let done = Box::new(move |outcome| told.send(outcome).unwrap());
+        // nobody reads, and this is more than the sockets take
+        let bytes = vec![0; 64 << 20];
+        link.send(&bytes, Due::Waited(Armed::verify(&fence, fence).unwrap(), done));
+        assert!(matches!(hear.recv().unwrap(), Err(CommitFault::Unknown { .. })));
+        peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut read = vec![0; 1 << 20];
+        loop {
+            match peer.read(&mut read) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("still open: {error}"),
+            }
+        }
+    }
 }

@@ -3,12 +3,17 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     command::run,
     load::{LOG, body},
     stack::Stack,
-    support::{client::Client, errsift::Errsift, ports},
+    support::{
+        client::Client,
+        errsift::{self, Errsift},
+        ports,
+    },
     tables::sha256_of,
     wait,
 };
@@ -22,6 +27,22 @@ fn key(flags: &[&str]) -> (String, String) {
         line.unwrap_or_else(|| panic!("no {name}: {ended:?}")).to_owned()
     };
     (after("key      "), after("setting  --api-key "))
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_command_quietly() {
+    let check = format!("redis://127.0.0.1:{}", ports::free());
+    let mysql = format!("mysql://root@127.0.0.1:{}/errors", ports::free());
+    let check = ["check", "--redis-url", &check, "--mysql-url", &mysql];
+    for arguments in [&["key"][..], &["check"], &check] {
+        let dir = TempDir::new().expect("no temporary directory");
+        let (gone, output) = std::io::pipe().expect("no pipe");
+        drop(gone);
+        let mut command = errsift::command();
+        command.current_dir(dir.path()).args(arguments);
+        let ended = command.stdout(output).output().expect("errsift cannot be run");
+        assert_eq!((ended.status.code(), &*ended.stderr), (Some(0), &b""[..]), "{arguments:?}");
+    }
 }
 
 fn post_with(client: &mut Client, key: &str, event: &Value) -> (u16, String) {

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use crossterm::{
     cursor::{Hide, MoveTo, Show},
     event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
@@ -44,7 +44,8 @@ type Looked = Result<Answered<Vec<Loud>>, ClientFault>;
 /// Shows the table until `q`, Esc, Ctrl-C or a signal.
 pub fn watch(args: &TopArgs, client: Client) -> ExitCode {
     let server = client.server().to_owned();
-    let (sorts, asked) = bounded(8);
+    let (sorts, asked) = bounded(1);
+    let sorts = Sorts(sorts, asked.clone());
     let (answers, answered) = bounded(1);
     let watcher = Watcher::new(args, client);
     let (sort, every) = (args.sort, args.every);
@@ -65,6 +66,18 @@ pub fn watch(args: &TopArgs, client: Client) -> ExitCode {
     }
 }
 
+/// The sort that is wanted: the latest takes the place of one that was not taken yet.
+struct Sorts(Sender<Sort>, Receiver<Sort>);
+
+impl Sorts {
+    fn want(&self, sort: Sort) {
+        while let Err(TrySendError::Full(_)) = self.0.try_send(sort) {
+            // or it has just been taken: there is room either way
+            let _ = self.1.try_recv();
+        }
+    }
+}
+
 /// Asks at once when the sort changes, else every so often, until nobody listens.
 fn ask(
     mut watcher: Watcher,
@@ -75,7 +88,7 @@ fn ask(
 ) {
     while answers.send(watcher.look(sort)).is_ok() {
         match asked.recv_timeout(every) {
-            Ok(wanted) => sort = asked.try_iter().last().unwrap_or(wanted),
+            Ok(wanted) => sort = wanted,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -144,7 +157,7 @@ fn wish(key: &KeyEvent) -> Option<Wish> {
 fn steer(
     args: &TopArgs,
     server: &str,
-    sorts: &Sender<Sort>,
+    sorts: &Sorts,
     answered: &Receiver<Looked>,
     told: &AtomicBool,
 ) -> io::Result<()> {
@@ -168,8 +181,7 @@ fn steer(
                     Some(Wish::NextSort) => {
                         sort = sort.next();
                         changed = true;
-                        // with so many wishes waiting, the last of them is as good
-                        let _ = sorts.try_send(sort);
+                        sorts.want(sort);
                     }
                     None => {}
                 },
@@ -213,6 +225,16 @@ fn draw(scene: &Scene) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_latest_sort_wanted_is_asked_for() {
+        let (latest, asked) = bounded(1);
+        let sorts = Sorts(latest, asked.clone());
+        for sort in [Sort::Count, Sort::Rate, Sort::LastSeen] {
+            sorts.want(sort);
+        }
+        assert!(asked.try_iter().eq([Sort::LastSeen]));
+    }
 
     #[test]
     fn keys_have_their_meaning() {

@@ -65,7 +65,7 @@ pub struct Pass<'a> {
     epoch: Option<EpochCounts>,
     totals: Totals,
     report: Report,
-    /// Jobs received up to here must be counted as pending.
+    /// Jobs received up to here must be counted as pending if any job after them is.
     due: Timestamp,
     /// Whether a job just before the next was missing or could not be read.
     hole: bool,
@@ -185,6 +185,7 @@ impl<'a> Pass<'a> {
         if into.is_none() {
             self.read_on(&mut open, next, after.fence.seq)?;
         }
+        self.totals.follow(&open);
         if open.whole {
             open.compare(&mut self.totals, &mut self.report);
         } else {
@@ -226,10 +227,7 @@ impl<'a> Pass<'a> {
             let wrong = format!("seq {}, but {jobs} jobs from seq {base} on", fence.seq);
             self.report.wrong(Check::Fence, wrong);
         }
-        let Totals { epochs, pending, behind } = self.totals;
-        let behind = if behind > 0 { format!(", {behind} not yet counted") } else { String::new() };
-        let right = format!("{pending} events in {epochs} epochs{behind}");
-        self.report.right(Check::Pending, right);
+        self.totals.conclude(&mut self.report);
     }
 
     fn compare_ledger(&mut self) {
