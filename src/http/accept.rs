@@ -38,6 +38,7 @@ pub async fn serve<I: Intake>(
         policy,
         ids: request_id::Process::new(nonce()?),
         calls: Semaphore::new(limit::CALLS_MAX),
+        list_calls: Semaphore::new(limit::LIST_CALLS_MAX),
         metrics_calls: Semaphore::new(limit::METRICS_CALLS_MAX),
     });
     // nothing is ever sent: that the sender is gone is the word to stop

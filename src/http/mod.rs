@@ -104,6 +104,8 @@ struct Front<I> {
     ids: request_id::Process,
     /// One permit for each blocking call that [`Operations`] may be in.
     calls: Semaphore,
+    /// The same for lists.
+    list_calls: Semaphore,
     /// The same for calls to [`Operations::metrics`].
     metrics_calls: Semaphore,
 }
