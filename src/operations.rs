@@ -183,7 +183,7 @@ impl Operations for Process {
         span: Span,
     ) -> Result<Option<(ErrorView, Points)>, QueryFault> {
         self.with_handles(|Handles { backlog, reader, queries }| {
-            let epochs = self.epochs.all();
+            let epochs = self.epochs.waiting();
             let row = live::read(self.shard, &fingerprint, &epochs, &mut **backlog, &mut **reader)?;
             if row.details.is_none() && row.count == 0 {
                 return Ok(None);
@@ -199,7 +199,7 @@ impl Operations for Process {
 
     fn list(&self, query: &ListQuery) -> Result<Page, QueryFault> {
         self.with_handles(|Handles { backlog, queries, .. }| {
-            let (epochs, begun) = (self.epochs.all(), self.clock.monotonic());
+            let (epochs, begun) = (self.epochs.waiting(), self.clock.monotonic());
             let is_late = || self.clock.monotonic() >= begun + WALK_MAX;
             let (backlog, queries) = (&mut **backlog, &mut **queries);
             let found = query::page(query, self.shard, &epochs, backlog, queries, &is_late)?;

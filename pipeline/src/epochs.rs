@@ -145,9 +145,10 @@ impl OpenEpochs {
         standing.totals.retain(|epoch, _| *epoch >= upto);
     }
 
-    /// All of them, in order.
-    pub fn all(&self) -> Vec<Epoch> {
-        self.lock().open.keys().copied().collect()
+    /// Those that are not known to be applied, in order. The tables hold all that came before.
+    pub fn waiting(&self) -> Vec<Epoch> {
+        let standing = self.lock();
+        standing.open.range(standing.frontier..).map(|(epoch, _)| *epoch).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!(epochs.lag(), lag(3, Some(900), Some(900)));
         epochs.applied(Some(Epoch(6)));
         assert_eq!(epochs.lag(), lag(2, Some(3_000), Some(900)));
+        assert_eq!(epochs.waiting(), [Epoch(6), Epoch(7)]);
         epochs.forget(Epoch(5));
         assert_eq!(epochs.lag(), lag(2, Some(3_000), Some(3_000)));
         epochs.applied(None);

@@ -209,7 +209,7 @@ fn words_are_sent_until_they_are_known_and_counted_live_at_once() {
     let mut run = Run::start(&long, stores(&journal, &errors), 1);
     let name = fingerprint("boom");
     let live = |run: &Run| {
-        let epochs = run.pipeline.epochs.all();
+        let epochs = run.pipeline.epochs.waiting();
         live::read(Shard(0), &name, &epochs, &mut journal.clone(), &mut errors.clone()).unwrap()
     };
     run.offer(&body("boom", 0));

@@ -124,18 +124,16 @@ impl Backlog for EmbeddedBacklog {
         fingerprint: &Fingerprint,
         epochs: &[Epoch],
     ) -> Result<Vec<u64>, JournalFault> {
+        self.read(|conn, _| pending(conn, fingerprint, epochs))
+    }
+
+    fn pending_all(
+        &mut self,
+        fingerprints: &[Fingerprint],
+        epochs: &[Epoch],
+    ) -> Result<Vec<Vec<u64>>, JournalFault> {
         self.read(|conn, _| {
-            let mut select = conn.prepare_cached(
-                "SELECT count FROM pending WHERE epoch = ?1 AND fingerprint = ?2",
-            )?;
-            let mut counts = Vec::with_capacity(epochs.len());
-            for epoch in epochs {
-                let count = select
-                    .query_row(params![stored(epoch.0), fingerprint.0], |row| row.get(0))
-                    .optional()?;
-                counts.push(count.map_or(0, loaded));
-            }
-            Ok(counts)
+            fingerprints.iter().map(|fingerprint| pending(conn, fingerprint, epochs)).collect()
         })
     }
 
@@ -150,6 +148,23 @@ impl Backlog for EmbeddedBacklog {
             })
         })
     }
+}
+
+fn pending(
+    conn: &Connection,
+    fingerprint: &Fingerprint,
+    epochs: &[Epoch],
+) -> rusqlite::Result<Vec<u64>> {
+    let mut select =
+        conn.prepare_cached("SELECT count FROM pending WHERE epoch = ?1 AND fingerprint = ?2")?;
+    let mut counts = Vec::with_capacity(epochs.len());
+    for epoch in epochs {
+        let count = select
+            .query_row(params![stored(epoch.0), fingerprint.0], |row| row.get(0))
+            .optional()?;
+        counts.push(count.map_or(0, loaded));
+    }
+    Ok(counts)
 }
 
 fn forget(conn: &Connection, epochs: &[Epoch]) -> rusqlite::Result<()> {

@@ -1,10 +1,13 @@
 //! Whether the files are where what is committed stays.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::{Sync, connect};
 use crate::check::{Check, Verdict};
 
 /// Below this the journal soon has nowhere to go while the tables cannot be written.
@@ -13,12 +16,9 @@ const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 /// Judges the files of tables and journal, and the disk below them; makes neither.
 pub fn check(errors: &Path, journal: &Path) -> Vec<Check> {
     let mut checks = vec![file("tables", errors), file("journal", journal)];
-    for (path, names) in [
-        (errors, ["journal_mode of tables", "synchronous of tables"]),
-        (journal, ["journal_mode of journal", "synchronous of journal"]),
-    ] {
+    for (path, name) in [(errors, "journal_mode of tables"), (journal, "journal_mode of journal")] {
         if path.exists() {
-            checks.extend(modes(path, names));
+            checks.push(mode(path, name));
         }
     }
     let directory = directory(errors);
@@ -55,27 +55,25 @@ fn file(name: &'static str, path: &Path) -> Check {
     }
 }
 
-/// Opened as the server opens it, and read back.
-fn modes(path: &Path, [journal, sync]: [&'static str; 2]) -> [Check; 2] {
-    let conn = connect(path, Sync::Full);
-    let pragma = |name: &str| {
-        let conn = conn.as_ref().map_err(ToString::to_string)?;
-        let value =
-            conn.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
-        value.map_err(|error| error.to_string())
+/// What an `SQLite` file begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Read from the file's first bytes: even a connection that cannot write would make a log beside
+/// it.
+fn mode(path: &Path, name: &'static str) -> Check {
+    let remedy = "--data with a file of errsift's on a local disk";
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(20).read_to_end(&mut head));
+    let (value, verdict) = match (read, head.get(..16), head.get(18..20)) {
+        (Err(error), ..) => (error.to_string(), Verdict::Wrong),
+        (Ok(0), ..) => ("none, made wal at start".to_owned(), Verdict::Ok),
+        (Ok(_), Some(magic), Some([2, 2])) if magic == MAGIC => ("wal".to_owned(), Verdict::Ok),
+        (Ok(_), Some(magic), Some(_)) if magic == MAGIC => {
+            ("not wal, made wal at start".to_owned(), Verdict::Ok)
+        }
+        _ => ("not an SQLite file".to_owned(), Verdict::Wrong),
     };
-    let judge = |name, pragma: Result<rusqlite::types::Value, String>, good: &str| {
-        let value = match pragma {
-            Ok(rusqlite::types::Value::Text(text)) => text,
-            Ok(rusqlite::types::Value::Integer(number)) => number.to_string(),
-            Ok(_) => String::new(),
-            Err(reason) => reason,
-        };
-        let verdict = if value == good { Verdict::Ok } else { Verdict::Wrong };
-        Check::new(name, value, verdict, "--data with a file on a local disk")
-    };
-    // 2 is FULL: a commit returns when it is on disk
-    [judge(journal, pragma("journal_mode"), "wal"), judge(sync, pragma("synchronous"), "2")]
+    Check::new(name, value, verdict, remedy)
 }
 
 fn free(directory: &Path) -> Check {
@@ -120,7 +118,10 @@ fn file_system(directory: &Path) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Sync, connect},
+        *,
+    };
 
     #[test]
     fn files_are_judged_before_and_after_they_are_made() {
@@ -136,10 +137,28 @@ mod tests {
         drop(connect(&errors, Sync::Full).unwrap());
         let checks = check(&errors, &journal);
         assert_eq!(named(checks.clone(), "journal_mode of tables").value, "wal");
-        assert_eq!(named(checks.clone(), "synchronous of tables").verdict, Verdict::Ok);
-        assert!(checks.iter().all(|check| check.name != "synchronous of journal"));
+        assert!(checks.iter().all(|check| check.name != "journal_mode of journal"));
         let nowhere = file("tables", &dir.path().join("absent/errsift.db"));
         assert_eq!(nowhere.verdict, Verdict::Wrong);
         assert!(nowhere.remedy.starts_with("mkdir -p "), "{nowhere:?}");
+    }
+    #[test]
+    fn a_file_is_looked_at_and_left_as_it_is() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (errors, other) = (dir.path().join("other.db"), dir.path().join("words"));
+        let conn = rusqlite::Connection::open(&errors).unwrap();
+        conn.execute_batch("CREATE TABLE another (a)").unwrap();
+        drop(conn);
+        std::fs::write(&other, "neither empty nor a database").unwrap();
+        let before = std::fs::read(&errors).unwrap();
+        let found = mode(&errors, "journal_mode of tables");
+        assert_eq!((found.verdict, &found.value[..7]), (Verdict::Ok, "not wal"));
+        assert_eq!(mode(&other, "journal_mode of journal").verdict, Verdict::Wrong);
+        check(&errors, &other);
+        assert_eq!(std::fs::read(&errors).unwrap(), before);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no file was made");
+        let conn = connect(&errors, Sync::Full).unwrap();
+        let limit = conn.pragma_query_value(None, "journal_size_limit", |row| row.get::<_, i64>(0));
+        assert_eq!(limit.unwrap(), super::super::LOG_BYTES_MAX);
     }
 }

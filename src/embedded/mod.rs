@@ -26,12 +26,16 @@ use std::{
 };
 
 use errsift_ops::id::Part;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 pub use self::{check::check, errors::EmbeddedErrors, journal::JournalFile};
 
 /// How long to wait for another process that holds a file's lock.
 pub const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// A file's log is cut to this size when it is begun anew: one long transaction, or one long reader,
+/// would otherwise leave it large for ever.
+const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// Held while writing to a file.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +62,13 @@ enum Sync {
 fn connect(path: &Path, sync: Sync) -> rusqlite::Result<Connection> {
     let conn = Connection::open(path)?;
     conn.busy_timeout(BUSY_MAX)?;
-    conn.pragma_update(None, "journal_mode", "WAL")?;
+    let mode =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    if mode != "wal" {
+        let refused = ffi::Error::new(ffi::SQLITE_READONLY);
+        return Err(rusqlite::Error::SqliteFailure(refused, Some(format!("journal_mode {mode}"))));
+    }
+    conn.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     let synchronous = match sync {
         Sync::Full => "FULL",
         Sync::Later => "NORMAL",

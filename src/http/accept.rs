@@ -38,6 +38,7 @@ pub async fn serve<I: Intake>(
         policy,
         ids: request_id::Process::new(nonce()?),
         calls: Arc::new(Semaphore::new(limit::CALLS_MAX)),
+        list_calls: Arc::new(Semaphore::new(limit::LIST_CALLS_MAX)),
         metrics_calls: Arc::new(Semaphore::new(limit::METRICS_CALLS_MAX)),
         room: Arc::new(Semaphore::new(limit::HELD_KIB_MAX)),
     });

@@ -97,6 +97,7 @@ impl Answer {
             Fault::NoKey | Fault::UnknownKey => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
+            Fault::TooLong(_) => None,
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 Some((RETRY_AFTER, HeaderValue::from_static(limit::RETRY_AFTER_S)))
             }

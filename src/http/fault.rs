@@ -71,6 +71,9 @@ pub enum Fault {
     /// No event with this fingerprint was ever applied or journaled.
     #[error("fingerprint: no such error is stored")]
     NoSuchError,
+    /// The question takes a store too long, and would again.
+    #[error("errors: {0}")]
+    TooLong(QueryFault),
     /// A store, or the process, cannot be asked now.
     #[error("{part}: {reason}")]
     Away {
@@ -83,7 +86,10 @@ pub enum Fault {
 
 impl From<QueryFault> for Fault {
     fn from(fault: QueryFault) -> Self {
-        Self::Away { part: "errors", reason: fault.to_string() }
+        match fault {
+            QueryFault::Away(reason) => Self::Away { part: "errors", reason },
+            QueryFault::TooLong => Self::TooLong(fault),
+        }
     }
 }
 
@@ -106,9 +112,11 @@ impl Fault {
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
             Self::LengthTooLarge(_) | Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Busy | Self::NotStored | Self::MaybeStored | Self::Away { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Busy
+            | Self::NotStored
+            | Self::MaybeStored
+            | Self::TooLong(_)
+            | Self::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -85,7 +85,8 @@ pub async fn ask<I, T: Send + 'static>(
     ask_with(front, &front.calls, part, call).await
 }
 
-async fn ask_with<I, T: Send + 'static>(
+/// As [`ask`], with other permits.
+pub async fn ask_with<I, T: Send + 'static>(
     front: &Front<I>,
     permits: &Arc<Semaphore>,
     part: &'static str,

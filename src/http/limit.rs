@@ -33,8 +33,11 @@ pub const LINGER_MS: u64 = 2_000;
 /// Bytes that a connection buffers of a body before they are handed on.
 pub const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Blocking calls at once, for everything that is read from the stores; 503 beyond.
+/// Blocking calls at once, for what else is read from the stores; 503 beyond.
 pub const CALLS_MAX: usize = 64;
+
+/// Lists read at once; 503 beyond. Each asks for many counts of the Redis that acks wait for.
+pub const LIST_CALLS_MAX: usize = 8;
 
 /// Blocking calls at once for `/metrics`; 503 beyond.
 pub const METRICS_CALLS_MAX: usize = 4;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ErrorView, Front, answer::Answer, fault::Fault, health::ask};
+use super::{ErrorView, Front, Operations, answer::Answer, fault::Fault, health::ask_with};
 use crate::query;
 
 /// A page of errors with their live counts.
@@ -17,6 +17,7 @@ pub struct Page {
 /// Lists errors.
 pub async fn list<I>(front: &Front<I>, query: Option<&str>) -> Result<Answer, Fault> {
     let query = query::list(query, front.operations.clock().wall())?;
-    let page = ask(front, "errors", move |operations| operations.list(&query)).await??;
+    let list = move |operations: &dyn Operations| operations.list(&query);
+    let page = ask_with(front, &front.list_calls, "errors", list).await??;
     Ok(Answer::success(page, front.operations.clock().wall()))
 }

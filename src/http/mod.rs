@@ -105,6 +105,8 @@ struct Front<I> {
     ids: request_id::Process,
     /// One permit for each blocking call that [`Operations`] may be in.
     calls: Arc<Semaphore>,
+    /// The same for lists.
+    list_calls: Arc<Semaphore>,
     /// The same for calls to [`Operations::metrics`].
     metrics_calls: Arc<Semaphore>,
     /// One permit for each KiB of large answers that their clients have not taken yet.

@@ -13,6 +13,13 @@ use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, wire};
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
 
+/// Fields asked for by one command: the server does nothing else meanwhile.
+const FIELDS: usize = 500;
+
+/// Fields asked for before their answers are read. Between two such round trips others have their
+/// turn, and neither side holds more than this.
+const ROUND_TRIP_FIELDS: usize = 4_000;
+
 /// Drops the jobs up to ARGV[1], but none after the last flight, counted from the base that holds
 /// at this very instant, so that a trim that comes late or twice drops nothing else; and the
 /// pending counts behind the further keys.
@@ -162,32 +169,35 @@ impl Backlog for RedisBacklog {
         })
     }
 
-    /// One command for each epoch instead of one for each count.
+    /// A command for many counts of an epoch, and a round trip for several commands.
     fn pending_all(
         &mut self,
         fingerprints: &[Fingerprint],
         epochs: &[Epoch],
     ) -> Result<Vec<Vec<u64>>, JournalFault> {
-        if epochs.is_empty() || fingerprints.is_empty() {
-            return Ok(vec![Vec::new(); fingerprints.len()]);
-        }
-        self.ask(|connection, keys| {
-            let mut pipe = redis::pipe();
-            for epoch in epochs {
-                let command = pipe.cmd("HMGET").arg(keys.pending(*epoch));
-                for fingerprint in fingerprints {
-                    command.arg(&fingerprint.0[..]);
+        let mut all = Vec::with_capacity(fingerprints.len());
+        for fingerprints in fingerprints.chunks(FIELDS) {
+            let mut counts = vec![Vec::with_capacity(epochs.len()); fingerprints.len()];
+            for epochs in epochs.chunks((ROUND_TRIP_FIELDS / fingerprints.len()).max(1)) {
+                let by_epoch = self.ask(|connection, keys| {
+                    let mut pipe = redis::pipe();
+                    for epoch in epochs {
+                        let command = pipe.cmd("HMGET").arg(keys.pending(*epoch));
+                        for fingerprint in fingerprints {
+                            command.arg(&fingerprint.0[..]);
+                        }
+                    }
+                    pipe.query::<Vec<Vec<Option<u64>>>>(connection)
+                })?;
+                for found in by_epoch {
+                    for (counts, found) in counts.iter_mut().zip(found) {
+                        counts.push(found.unwrap_or_default());
+                    }
                 }
             }
-            let by_epoch: Vec<Vec<Option<u64>>> = pipe.query(connection)?;
-            let of = |at: usize| {
-                by_epoch
-                    .iter()
-                    .map(|counts| counts.get(at).copied().flatten().unwrap_or(0))
-                    .collect()
-            };
-            Ok((0..fingerprints.len()).map(of).collect())
-        })
+            all.append(&mut counts);
+        }
+        Ok(all)
     }
 
     fn fence(&mut self) -> Result<Fence, JournalFault> {

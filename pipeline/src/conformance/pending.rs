@@ -10,6 +10,7 @@ use super::{
 /// Holds journals to all of it; `fresh` makes one that nobody has taken yet.
 pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     pending_counts_add_up(&*fresh());
+    many_are_read_at_once(&*fresh());
     trimming_drops_jobs_and_counts(&*fresh());
     a_fenced_writer_adds_nothing(&*fresh());
 }
@@ -43,6 +44,24 @@ pub fn pending_counts_add_up(store: &dyn Store) {
     assert!(all(&[], &[Epoch(5)]).is_empty());
     backlog.reset_pending(&[Epoch(5), Epoch(9)]).expect("the journal answers");
     assert_eq!(pending(a, &[5, 6]), [0, 100]);
+}
+
+/// More counts than a store may want to ask for in one piece.
+pub fn many_are_read_at_once(store: &dyn Store) {
+    acquire(&mut *store.journal(), 1);
+    let mut backlog = store.backlog();
+    let epochs: Vec<Epoch> = (1..=30).map(Epoch).collect();
+    let fingerprints: Vec<_> = (0..1_100).map(|n| fingerprint(1, n)).collect();
+    for (n, epoch) in (1_u64..).zip(&epochs) {
+        let counts: Vec<_> =
+            (0_u64..).zip(&fingerprints).map(|(m, of)| (*of, n + 100 * m)).collect();
+        backlog.add_pending(Term(1), *epoch, &counts).expect("the journal answers");
+    }
+    let all = backlog.pending_all(&fingerprints, &epochs).expect("the journal answers");
+    assert_eq!(all.len(), fingerprints.len());
+    for (m, counts) in (0_u64..).zip(all) {
+        assert!(counts.into_iter().eq((1..=30).map(|n| n + 100 * m)), "those of {m}");
+    }
 }
 
 /// A trim drops its epochs' counts with the jobs, and no others.

@@ -122,6 +122,27 @@ async fn neither_health_nor_metrics_wait_for_slow_reads() {
     }
 }
 
+#[tokio::test]
+async fn lists_leave_room_for_other_reads() {
+    let server = Server::start(Limits::default()).await;
+    let slow = get(&format!("/errors?limit={SLOW_LIMIT}"));
+    let mut readers = Vec::new();
+    for _ in 0..limit::LIST_CALLS_MAX {
+        let mut client = server.connect().await;
+        client.send(&slow).await;
+        readers.push(client);
+    }
+    while server.stores.2.waiting() < limit::LIST_CALLS_MAX {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(server.ask(&get("/errors")).await.status, 503, "beyond the limit");
+    assert_eq!(server.ask(&get("/windows")).await.status, 200);
+    server.stores.2.release();
+    for mut reader in readers {
+        assert_eq!(reader.answer().await.status, 200);
+    }
+}
+
 /// Clients that take nothing hold no more than the limit; what they let go is free again.
 #[tokio::test]
 async fn answers_that_nobody_takes_are_bounded() {

@@ -95,6 +95,7 @@ impl Intake for Pipeline {
 
 /// A fingerprint that takes until the gate opens to look for.
 const SLOW: Fingerprint = Fingerprint([0x55; 32]);
+const SLOW_LIMIT: usize = 499;
 
 /// Holds those who come until it opens.
 #[derive(Default)]
@@ -151,6 +152,9 @@ impl Operations for Stores {
     }
 
     fn list(&self, query: &ListQuery) -> Result<Page, QueryFault> {
+        if query.limit == SLOW_LIMIT {
+            self.2.pass();
+        }
         let cursor = Position { key: 3, fingerprint: BOOM }.cursor(query.sort);
         Ok(Page { errors: vec![self.boom()?], next_cursor: Some(cursor) })
     }

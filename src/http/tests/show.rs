@@ -56,6 +56,7 @@ async fn lists_and_windows_are_shown() {
     let answer = server.ask(&get("/windows?service=large")).await;
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("ask for a shorter range"));
+    assert!(!answer.has("retry-after: 1"), "the same again would take as long");
 
     let answer = server.ask(&get("/errors?limit=501")).await;
     assert_eq!(answer.status, 400);
