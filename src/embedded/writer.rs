@@ -1,6 +1,6 @@
 //! Writes details, counts and windows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
 use errsift_pipeline::ports::errors::{
@@ -8,7 +8,7 @@ use errsift_pipeline::ports::errors::{
 };
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
-use super::{Sync, Turn, connect, faults::refused, loaded, position, stored};
+use super::{LOG_BYTES_MAX, Sync, Turn, connect, faults::refused, loaded, position, stored};
 use crate::{tags, totals::totals};
 
 const DETAILS: &str = "INSERT OR IGNORE INTO error_details (fingerprint, rule, message, \
@@ -49,11 +49,31 @@ impl Writer {
             none => none.insert(connect(&self.path, Sync::Full).map_err(|e| refused(&e))?),
         };
         let outcome = transact(conn, work);
+        if outcome.is_ok() {
+            shorten_log(conn, &self.path);
+        }
         // after a fault, whatever state the connection is in goes with it
         if outcome.is_err() {
             self.conn = None;
         }
         outcome
+    }
+}
+
+/// Empties the file's log when it has grown long. By itself `SQLite` begins it anew only at a
+/// moment without readers, and readers that overlap leave none; asked to, it waits for those that
+/// are there, and the next read from the file itself. If they take too long, so does the log.
+fn shorten_log(conn: &Connection, path: &Path) {
+    let log = format!("{}-wal", path.display());
+    let bytes = std::fs::metadata(log).map_or(0, |log| log.len());
+    if bytes <= LOG_BYTES_MAX.unsigned_abs() {
+        return;
+    }
+    let emptied = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match emptied {
+        Ok(0) => tracing::debug!(bytes, "log emptied"),
+        Ok(_) => tracing::debug!(bytes, "log kept by readers"),
+        Err(fault) => tracing::debug!(bytes, %fault, "log not emptied"),
     }
 }
 
