@@ -17,7 +17,18 @@ use super::{
 use crate::durability::Durability;
 
 /// Times that taking the shard is tried again because somebody else was quicker.
-const ACQUIRE_TRIES: usize = 10;
+const ACQUIRE_TRIES: usize = 1_000;
+
+/// How one try at the shard ended.
+enum Try {
+    /// It is ours.
+    Taken(Acquired),
+    /// The fence changed between reading and writing it: its writer is at work.
+    Overtaken,
+    /// List and fence do not fit each other. Its writer may have committed or trimmed between our
+    /// looks; only what stands still is damage.
+    Unlike(JournalFault),
+}
 
 /// The writing end of a shard's journal on Redis.
 pub struct RedisJournal {
@@ -30,17 +41,17 @@ impl RedisJournal {
         Self { store, link: None }
     }
 
-    /// One try: `None` if the fence changed between reading and writing it.
-    fn take(
-        &self,
-        wire: &mut Wire,
-        nonce: Nonce,
-        at_least: Progress,
-    ) -> Result<Option<Acquired>, JournalFault> {
+    /// One try.
+    fn take(&self, wire: &mut Wire, nonce: Nonce, at_least: Progress) -> Result<Try, JournalFault> {
         let keys = &self.store.keys;
         wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
         let before = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
-        self.check_list(wire, &before)?;
+        if let Err(unlike) = self.check_list(wire, &before)? {
+            // a transaction of nothing lets go of what is watched
+            wire.call(&redis::cmd("MULTI"))?;
+            wire.call(&redis::cmd("DISCARD"))?;
+            return Ok(Try::Unlike(unlike));
+        }
         let behind = at_least.leaves_behind(&before);
         let after = at_least.taken(&before, nonce);
         wire.call(&redis::cmd("MULTI"))?;
@@ -67,16 +78,23 @@ impl RedisJournal {
             wire.call(redis::cmd("HSET").arg(&keys.pos).arg("base").arg(after.seq.next().0))?;
         }
         if matches!(wire.call(&redis::cmd("EXEC"))?, Value::Nil) {
-            return Ok(None);
+            return Ok(Try::Overtaken);
         }
         wire.call(redis::cmd("WATCH").arg(&keys.fence))?;
         let found = wire::fence(&wire.call(&wire::read_fence(&keys.fence))?)?;
-        Ok(Armed::verify(&after, found).ok().map(|armed| Acquired { armed, before }))
+        Ok(match Armed::verify(&after, found) {
+            Ok(armed) => Try::Taken(Acquired { armed, before }),
+            Err(_) => Try::Overtaken,
+        })
     }
 
     /// Commits and trims keep fence and list together: if they differ, somebody else has changed
     /// the keys, and going on would number new flights like old ones or trim the wrong jobs.
-    fn check_list(&self, wire: &mut Wire, fence: &Fence) -> Result<(), JournalFault> {
+    fn check_list(
+        &self,
+        wire: &mut Wire,
+        fence: &Fence,
+    ) -> Result<Result<(), JournalFault>, JournalFault> {
         let keys = &self.store.keys;
         let jobs = wire.call(redis::cmd("LLEN").arg(&keys.journal))?;
         let jobs: u64 = redis::from_redis_value(jobs).map_err(JournalFault::new)?;
@@ -84,13 +102,13 @@ impl RedisJournal {
         let base: Option<u64> = redis::from_redis_value(base).map_err(JournalFault::new)?;
         let base = base.unwrap_or(1);
         if base.checked_add(jobs) == Some(fence.seq.next().0) {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        Err(JournalFault::new(format!(
+        Ok(Err(JournalFault::new(format!(
             "redis keys {}:* have been changed: the list holds {jobs} jobs from flight {base} on, \
              and the fence says that {} was the last; restore them, or choose another --shard",
             keys.prefix, fence.seq
-        )))
+        ))))
     }
 
     /// A key of another type would let half of a commit through.
@@ -113,10 +131,16 @@ impl Journal for RedisJournal {
         let mut wire = Wire::connect(&self.store)?;
         check::demand(&self.store, &mut wire)?;
         self.check_types(&mut wire)?;
+        let mut unlike = None;
         for _ in 0..ACQUIRE_TRIES {
-            if let Some(acquired) = self.take(&mut wire, nonce, at_least)? {
-                self.link = Some(Link::over(wire, *acquired.armed.fence())?);
-                return Ok(acquired);
+            match self.take(&mut wire, nonce, at_least)? {
+                Try::Taken(acquired) => {
+                    self.link = Some(Link::over(wire, *acquired.armed.fence())?);
+                    return Ok(acquired);
+                }
+                Try::Overtaken => unlike = None,
+                Try::Unlike(fault) if unlike.as_ref() == Some(&fault.reason) => return Err(fault),
+                Try::Unlike(fault) => unlike = Some(fault.reason),
             }
         }
         Err(JournalFault::new("others keep taking this shard"))
