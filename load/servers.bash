@@ -98,7 +98,8 @@ start_mariadb() {
   local port user secret
   port=$(free_port) user=$(id -un) secret=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
   mkdir -p "$stack/mariadb" "$stack/mariadb-tmp"
-  mariadb-install-db --no-defaults --user="$user" --datadir="$stack/mariadb" --skip-test-db \
+  mariadb-install-db --no-defaults --user="$user" --datadir="$stack/mariadb" \
+    --tmpdir="$stack/mariadb-tmp" --skip-test-db \
     --auth-root-authentication-method=normal >"$stack/mariadb-install.log" 2>&1 ||
     { tail -n 40 "$stack/mariadb-install.log" >&2; fail 'mariadb-install-db failed'; }
   # The socket is relative to the data directory: an absolute path may be too long for one.

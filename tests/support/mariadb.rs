@@ -46,6 +46,7 @@ impl Mariadb {
         let installed = installed();
         let dir = TempDir::new().expect("no temporary directory");
         copy(installed.path(), &dir.path().join("tables")).expect("cannot copy the empty tables");
+        fs::create_dir(dir.path().join(TEMPORARY)).expect("no directory for temporary tables");
         let runtime = Arc::new(Runtime::new().expect("no async runtime"));
         let asking = Arc::clone(&runtime);
         let ready = move |running: Running| is_ready(&asking, running);
@@ -101,6 +102,7 @@ fn command(port: u16, dir: &Path, settings: &[String]) -> Command {
         .args(["--innodb-buffer-pool-size=64M", LOG_SIZE, "--performance-schema=off"])
         .arg(format!("--port={port}"))
         .arg(format!("--datadir={}", at("tables")))
+        .arg(format!("--tmpdir={}", at(TEMPORARY)))
         .arg(format!("--socket={}", at("socket")))
         .arg(format!("--pid-file={}", at("pid")))
         .args(settings);
@@ -121,6 +123,10 @@ fn is_ready(runtime: &Runtime, running: Running) -> bool {
     pid_file == Some(running.dir.join("pid"))
 }
 
+/// Temporary tables, of its own: a server that starts deletes all that it finds there, also those
+/// that another is using.
+const TEMPORARY: &str = "temporary";
+
 /// Small, so that it is quickly copied.
 const LOG_SIZE: &str = "--innodb-log-file-size=16M";
 
@@ -133,10 +139,12 @@ fn installed() -> Arc<TempDir> {
         return installed;
     }
     let dir = TempDir::new().expect("no temporary directory");
+    let temporary = TempDir::new().expect("no temporary directory");
     let status = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--auth-root-authentication-method=normal"])
         .args(["--user=root", "--skip-test-db", LOG_SIZE])
         .arg(format!("--datadir={}", dir.path().display()))
+        .arg(format!("--tmpdir={}", temporary.path().display()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
