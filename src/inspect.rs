@@ -7,7 +7,7 @@ use errsift_ops::{
     id::{Epoch, Seq},
 };
 use errsift_pipeline::ports::{
-    errors::{ErrorsFault, Guards},
+    errors::{ErrorsFault, Settled},
     journal::{Fence, JournalFault},
 };
 
@@ -67,8 +67,8 @@ pub trait InspectJournal {
     ) -> Result<(), JournalFault>;
 }
 
-/// Reads a shard's guard rows.
+/// Reads a shard's guard rows and the sum of its dead letters.
 pub trait InspectGuards {
-    /// The guard rows as they stand, at one instant; those that are missing are zero.
-    fn guards(&mut self) -> Result<Guards, ErrorsFault>;
+    /// Both as they stand, at one instant; guard rows that are missing are zero.
+    fn settled(&mut self) -> Result<Settled, ErrorsFault>;
 }

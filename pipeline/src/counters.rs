@@ -1,8 +1,16 @@
 //! What the pipeline counts about itself, for metrics and the ledger.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 
-use crate::histogram::{BYTES, EVENTS, Histogram, MICROSECONDS};
+use errsift_ops::id::Part;
+
+use crate::{
+    histogram::{BYTES, EVENTS, Histogram, MICROSECONDS},
+    ports::errors::{Guard, Settled},
+};
 
 /// A number that only the pipeline changes and anybody may read.
 #[derive(Debug, Default)]
@@ -153,6 +161,12 @@ pub struct Counters {
     pub dead_letters: Counter,
     /// Events in them.
     pub dead: Counter,
+    /// Events of dead letters that were dropped for good, as last read.
+    pub dead_dropped: Counter,
+    /// Rows that this process has set aside because the tables refuse them as data.
+    pub set_aside_rows: Counter,
+    /// Events in them.
+    pub set_aside: Counter,
     /// Jobs in the journal, as last read.
     pub journal_jobs: Counter,
     /// Bytes of the journal, as last read.
@@ -163,4 +177,38 @@ pub struct Counters {
     pub errors_up: Counter,
     /// Threads that cannot write to the tables now and keep trying.
     pub errors_failing: Counter,
+    /// What [`counted`](Self::counted) is the sum of.
+    counted_parts: CountedParts,
+}
+
+/// Events counted in each part, as far as is known.
+#[derive(Debug)]
+struct CountedParts(Mutex<[u64; Part::COUNT]>);
+
+impl Default for CountedParts {
+    fn default() -> Self {
+        Self(Mutex::new([0; Part::COUNT]))
+    }
+}
+
+impl Counters {
+    /// Notes that a guard row says, or will say as soon as it is read, that so many events are
+    /// counted in `part`. They only grow, and others than its writer may add to them: whoever has
+    /// seen the most is right, in whatever order it is noted.
+    pub(crate) fn counted_in(&self, part: Part, events: u64) {
+        let mut parts = self.counted_parts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = &mut parts[part.index()];
+        self.counted.add(events.saturating_sub(*seen));
+        *seen = events.max(*seen);
+    }
+
+    /// Notes what the tables say became of the shard's events.
+    pub fn settled(&self, settled: &Settled) {
+        for (part, Guard { events, .. }) in Part::all().zip(&settled.guards) {
+            self.counted_in(part, *events);
+        }
+        self.dead_letters.set(settled.dead.rows);
+        self.dead.set(settled.dead.events);
+        self.dead_dropped.set(settled.dropped());
+    }
 }

@@ -14,7 +14,7 @@ use errsift_ops::{
 use crate::ports::{
     errors::{
         Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-        ErrorsWriter, Guards, Range,
+        ErrorsWriter, Guards, Range, Settled,
     },
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
@@ -194,12 +194,16 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         match self.faults.next() {
-            None => self.store.insert_details(rows),
+            None => self.store.insert_details(shard, rows),
             Some(how) => {
                 if how == How::LostAnswer {
-                    self.store.insert_details(rows)?;
+                    self.store.insert_details(shard, rows)?;
                 }
                 Err(errors_fault(how))
             }
@@ -225,9 +229,9 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
         match self.faults.next() {
-            None => self.store.dead_letters(shard),
+            None => self.store.settled(shard),
             Some(how) => Err(errors_fault(how)),
         }
     }

@@ -35,7 +35,7 @@ use crate::{
     operators::Operators,
     ports::{
         clock::Clock,
-        errors::{Claim, Errors},
+        errors::{Claim, Errors, Settled},
         journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
@@ -142,13 +142,13 @@ const KEEPER_ASKED_MAX: usize = 1_024;
 
 /// How far the tables have come, if they answer.
 fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
-    match errors.writer().guards(settings.shard) {
-        Ok(guards) => Progress {
+    match errors.writer().settled(settings.shard) {
+        Ok(settled @ Settled { guards, .. }) => Progress {
             term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
             seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
             epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
             applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
-            events: guards.iter().map(|guard| guard.events).sum(),
+            events: settled.events(),
         },
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");
@@ -280,6 +280,7 @@ impl Shared {
     fn apply_share(&self, index: usize, count: usize, first: Option<First>) -> Apply {
         let (details, writer) = details_writer(
             self.errors.writer(),
+            self.claim.shard,
             self.confirmed.clone(),
             Arc::clone(&self.counters),
         );

@@ -25,7 +25,10 @@ use errsift_pipeline::{
     faulty::{Faults, Faulty},
     live,
     memory::{MemoryErrors, MemoryJournal},
-    ports::journal::{Backlog, Journal, Progress},
+    ports::{
+        errors::Errors,
+        journal::{Backlog, Journal, Progress},
+    },
     settings::Settings,
     start::Stores,
     stop::Stop,
@@ -84,6 +87,51 @@ proptest! {
             counts.iter().map(|(fingerprint, tally)| (fingerprint.to_string(), tally.count)).collect();
         prop_assert_eq!(found, expected);
         prop_assert_eq!(windows.values().sum::<u64>(), sum);
+    }
+
+    #[test]
+    fn what_is_acked_is_counted_or_set_aside(
+        seed in any::<u64>(), per_thousand in 0..300_u64, workers in 1..4_usize,
+        refused in proptest::collection::btree_set(0..30_u8, 1..6),
+        events in proptest::collection::vec((0..30_u8, 0..200_i64), 1..300)
+    ) {
+        let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+        let faults = Faults::new(seed, per_thousand);
+        let stores = Stores {
+            journal: Box::new(journal.clone()),
+            backlog: Box::new(journal.clone()),
+            errors: Arc::new(Faulty::new(errors.clone(), faults)),
+        };
+        for message in &refused {
+            errors.refuse(fingerprint(&format!("message {message}")));
+        }
+        let mut run = Run::start(&settings(workers), stores, 1);
+        for (message, second) in &events {
+            run.offer(&body(&format!("message {message}"), *second));
+        }
+        prop_assert!(run.outcomes().values().all(|outcome| *outcome == Outcome::Stored));
+        let counters = run.end();
+        let (counts, dead) = (errors.counts(), errors.dead());
+        let mut sums = (0, 0);
+        for message in 0..30_u8 {
+            let sent = events.iter().filter(|(of, _)| *of == message).count() as u64;
+            let key = fingerprint(&format!("message {message}"));
+            let found =
+                (counts.get(&key).map_or(0, |tally| tally.count), dead.get(&key).copied().unwrap_or(0));
+            let expected = if refused.contains(&message) { (0, sent) } else { (sent, 0) };
+            prop_assert_eq!(found, expected, "message {}", message);
+            sums = (sums.0 + found.0, sums.1 + found.1);
+        }
+        prop_assert_eq!(errors.windows().values().sum::<u64>(), sums.0);
+        let mut tables = errors.writer();
+        let settled = tables.settled(Shard(0)).unwrap();
+        prop_assert_eq!((settled.counted(), settled.dead.events), sums);
+        prop_assert_eq!(journal.clone().fence().unwrap().events, settled.events());
+        if counters.applied_epoch.get() == settled.guards[0].epoch.0 {
+            // the last trim may fall to a fault
+            prop_assert_eq!((counters.counted.get(), counters.dead.get()), sums);
+            prop_assert_eq!(counters.applied_difference.get(), 0);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod banner;
 mod check;
 mod completions;
 mod config;
+mod dead;
 mod exit;
 mod fingerprint;
 mod journal;
@@ -56,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::Top(of) => top::run(&of),
         Command::Show(of) => show::run(&of),
         Command::Journal(of) => journal::run(&of),
+        Command::Dead(of) => dead::run(&of),
         Command::Fingerprint(of) => fingerprint::run(&of),
         Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings),

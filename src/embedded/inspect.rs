@@ -8,7 +8,7 @@ use errsift_ops::{
     id::{Epoch, Seq, Shard},
 };
 use errsift_pipeline::ports::{
-    errors::{ErrorsFault, Guards},
+    errors::{ErrorsFault, Settled},
     journal::JournalFault,
 };
 use rusqlite::{Connection, OpenFlags, params};
@@ -137,9 +137,12 @@ impl GuardInspector {
 }
 
 impl InspectGuards for GuardInspector {
-    fn guards(&mut self) -> Result<Guards, ErrorsFault> {
+    fn settled(&mut self) -> Result<Settled, ErrorsFault> {
         open(&self.path)
-            .and_then(|conn| writer::read_guards(&conn, self.shard))
+            .and_then(|conn| {
+                let snapshot = conn.unchecked_transaction()?;
+                writer::settled(&snapshot, self.shard)
+            })
             .map_err(|error| refused(&error))
     }
 }

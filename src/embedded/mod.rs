@@ -9,6 +9,7 @@
 mod backlog;
 mod check;
 mod committer;
+mod dead;
 mod errors;
 mod faults;
 mod fence;
@@ -17,6 +18,7 @@ mod journal;
 mod queries;
 mod reader;
 mod schema;
+mod set_aside;
 mod writer;
 
 use std::{

@@ -74,6 +74,8 @@ const ERRORS: &[&str] = &[
     CREATE INDEX details_by_environment ON error_details (environment);
     CREATE INDEX details_by_message ON error_details (substr(message, 1, 64));
 ",
+    // dead letters that are given up stay in the ledger
+    "ALTER TABLE applied_epochs ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;",
 ];
 
 const JOURNAL: &[&str] = &["

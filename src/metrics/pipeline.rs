@@ -34,6 +34,12 @@ pub const TOTALS: &[(&str, &str, Read)] = &[
     ("errsift_applied_epochs_total", "Epochs applied, once for each apply worker", |c| &c.epochs),
     ("errsift_count_rows_total", "Rows of counts applied", |c| &c.count_rows),
     ("errsift_details_rows_total", "Rows of details confirmed", |c| &c.details_rows),
+    (
+        "errsift_set_aside_rows_total",
+        "Rows set aside because the tables refuse them as data",
+        |c| &c.set_aside_rows,
+    ),
+    ("errsift_set_aside_events_total", "Events in such rows", |c| &c.set_aside),
     ("errsift_errors_retries_total", "Attempts on the tables that failed", |c| &c.errors_retries),
     (
         "errsift_pending_lost_total",
@@ -48,6 +54,9 @@ pub const LEVELS: &[(&str, &str, Read)] = &[
     ("errsift_counted_events", "Events applied to the tables from this shard", |c| &c.counted),
     ("errsift_in_flight_events", "Events taken in and not resolved yet", |c| &c.in_flight),
     ("errsift_dead_events", "Events set aside in the tables' dead letters", |c| &c.dead),
+    ("errsift_dead_dropped_events", "Events of dead letters that were dropped for good", |c| {
+        &c.dead_dropped
+    }),
     ("errsift_dead_letters", "Rows in the tables' dead letters", |c| &c.dead_letters),
     ("errsift_applied_epoch", "The last epoch that every part has applied", |c| &c.applied_epoch),
     ("errsift_channel_depth", "Events between the front end and ingest", |c| &c.channel_depth),
@@ -88,7 +97,8 @@ fn derived(counters: &Counters, epochs: &OpenEpochs, now: Timestamp) -> Vec<Metr
     };
     // read in this order: what is counted was journaled before
     let counted = counters.counted.get();
-    let pending = counters.journaled.get().saturating_sub(counted + counters.dead.get());
+    let set_aside = counters.dead.get() + counters.dead_dropped.get();
+    let pending = counters.journaled.get().saturating_sub(counted + set_aside);
     let difference =
         |value: i64| number(value.unsigned_abs()).copysign(f64::from(value.signum() as i8));
     vec![

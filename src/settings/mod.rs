@@ -59,6 +59,10 @@ pub struct Serve {
 /// How to look at the stores.
 #[derive(Clone, Debug, Args)]
 pub struct CheckSettings {
+    /// Reckon instead what became of every event ever journaled, from the stores alone
+    #[arg(long)]
+    pub ledger: bool,
+
     /// Which stores to use.
     #[command(flatten, next_help_heading = "Stores")]
     pub stores: StoreSettings,

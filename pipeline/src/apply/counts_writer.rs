@@ -9,7 +9,7 @@ use crate::{
     apply::{
         apply_counts::{CountsChannel, EpochCounts},
         retry::Retry,
-        store_details::report,
+        store_details::{report, set_aside},
     },
     counters::Counters,
     ports::errors::{
@@ -100,17 +100,16 @@ impl CountsWriter {
                     if known.is_none() {
                         check_acquired(self.acquired, &self.parts, &taken)?;
                     }
-                    let events = |guards: &Guards| -> u64 {
-                        self.parts.iter().map(|part| guards[part.index()].events).sum()
-                    };
-                    let counted = events(&taken) - known.as_ref().map_or(0, events);
-                    self.counters.counted.add(counted);
+                    for part in &self.parts {
+                        self.counters.counted_in(*part, taken[part.index()].events);
+                    }
                     *known = Some(taken);
                     guards.insert(taken)
                 }
                 Err(fault) => return Ok(Err(fault)),
             },
         };
+        let mut is_certain = true;
         for step in plan(&self.parts, stand, counts.epoch, &counts.rows) {
             let range = Range {
                 after: step.after,
@@ -119,25 +118,35 @@ impl CountsWriter {
                 parts: &step.parts,
                 rows: &counts.rows[step.rows],
             };
-            match self.errors.apply(&self.claim, &range) {
-                Ok(Applied::Done) => {}
+            let dead = match self.errors.apply(&self.claim, &range) {
+                Ok(Applied::Done) => None,
+                Ok(Applied::SetAside(dead)) => Some(dead),
                 Ok(Applied::GuardMoved) => {
                     return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
                 }
                 Err(fault) => return Ok(Err(fault)),
-            }
+            };
             for PartStep { part, events } in &step.parts {
                 let guard = &mut stand[part.index()];
+                // of what is set aside, only the tables know which part's it is
+                let counted = if dead.is_some() { 0 } else { *events };
                 *guard = Guard {
                     epoch: counts.epoch,
                     seq: counts.seq,
-                    events: guard.events + events,
+                    events: guard.events + counted,
                     ..*guard
                 };
-                self.counters.counted.add(*events);
+                self.counters.counted_in(*part, guard.events);
+            }
+            if let Some(dead) = dead {
+                is_certain = false;
+                set_aside(&self.counters, dead);
             }
             self.counters.count_rows.add(range.rows.len() as u64);
             *known = Some(*stand);
+        }
+        if !is_certain {
+            *guards = None;
         }
         Ok(Ok(()))
     }

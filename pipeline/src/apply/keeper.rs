@@ -14,7 +14,7 @@ use crate::{
     counters::Counters,
     epochs::OpenEpochs,
     ports::{
-        errors::{Claim, ErrorsWriter, Guards},
+        errors::{Claim, ErrorsWriter, Settled},
         journal::{Backlog, Page},
     },
     settings::PAGE_JOBS,
@@ -121,10 +121,11 @@ impl Keeper {
 
     /// Drops what every part confirms, read back from the tables; returns whether it is done.
     fn trim(&mut self, epoch: Epoch, seq: Seq) -> bool {
-        let confirmed = match self.errors.guards(self.claim.shard) {
-            Ok(guards) => {
-                self.compare(&guards);
-                guards.iter().all(|guard| guard.epoch >= epoch)
+        let confirmed = match self.errors.settled(self.claim.shard) {
+            Ok(settled) => {
+                self.counters.settled(&settled);
+                self.compare(&settled);
+                settled.guards.iter().all(|guard| guard.epoch >= epoch)
             }
             Err(fault) => {
                 tracing::debug!(%fault, "guards not read back, nothing trimmed");
@@ -154,16 +155,15 @@ impl Keeper {
         true
     }
 
-    /// Compares what the tables have counted with what the fence said at the end of the epoch that
-    /// they stand at: the ledger's second difference. Between two epochs there is nothing to say.
-    fn compare(&self, guards: &Guards) {
-        let at = guards[0].epoch;
+    /// Compares what the tables have counted, set aside and dropped with what the fence said at the
+    /// end of the epoch that they stand at: the ledger's second difference. Between two epochs there
+    /// is nothing to say.
+    fn compare(&self, settled: &Settled) {
+        let at = settled.guards[0].epoch;
         if let Some(journaled) = self.epochs.total(at)
-            && guards.iter().all(|guard| guard.epoch == at)
+            && settled.guards.iter().all(|guard| guard.epoch == at)
         {
-            let counted: u64 = guards.iter().map(|guard| guard.events).sum();
-            let dead = self.counters.dead.get();
-            self.counters.applied_difference.set(journaled, counted + dead);
+            self.counters.applied_difference.set(journaled, settled.events());
         }
     }
 

@@ -1,11 +1,12 @@
 //! The contract of the stores, as functions that panic where a store does not keep it.
 //!
 //! Every store is held to it: the real ones, the ones in memory, and the ones still to come.
-//! [`errors`] is for [`Errors`](crate::ports::errors::Errors), [`journal`] for
+//! [`errors`] and [`dead`] are for [`Errors`](crate::ports::errors::Errors), [`journal`] for
 //! [`Journal`](crate::ports::journal::Journal) with
 //! [`Backlog`](crate::ports::journal::Backlog). No expectation is about how fast anything is,
 //! except that an answer comes within [`ANSWER_MAX`].
 
+pub mod dead;
 pub mod details;
 pub mod errors;
 pub mod journal;

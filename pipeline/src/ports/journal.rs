@@ -160,7 +160,7 @@ pub struct Progress {
     pub epoch: Epoch,
     /// The last epoch that every part has.
     pub applied: Epoch,
-    /// Events ever applied, of all parts.
+    /// Events ever applied, set aside or dropped, of all parts.
     pub events: u64,
 }
 

@@ -20,7 +20,7 @@ use errsift_pipeline::{
         clock::Clock,
         errors::{
             Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-            ErrorsWriter, Guards, Range,
+            ErrorsWriter, Guards, Range, Settled,
         },
         journal::{
             Acquired, Armed, Commit, CommitDone, CommitFault, FenceDone, Journal, JournalFault,
@@ -151,7 +151,11 @@ impl ErrorsWriter for Away {
         away()
     }
 
-    fn insert_details(&mut self, _: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        _: errsift_ops::id::Shard,
+        _: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         away()
     }
 
@@ -163,7 +167,7 @@ impl ErrorsWriter for Away {
         away()
     }
 
-    fn dead_letters(&mut self, _: errsift_ops::id::Shard) -> Result<DeadLetters, ErrorsFault> {
+    fn settled(&mut self, _: errsift_ops::id::Shard) -> Result<Settled, ErrorsFault> {
         away()
     }
 }

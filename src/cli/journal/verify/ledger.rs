@@ -6,7 +6,7 @@ use errsift_ops::{
     flight::Flight,
     id::{Epoch, Part},
 };
-use errsift_pipeline::ports::{errors::Guards, journal::Fence};
+use errsift_pipeline::ports::{errors::Settled, journal::Fence};
 
 use super::report::{Check, Report};
 
@@ -26,25 +26,63 @@ impl Ledger {
         }
     }
 
-    /// Compares, for the fence and the guard rows as they stood when the list had all that was
-    /// added, and nothing else that the guard rows do not have.
-    pub fn compare(&self, fence: &Fence, guards: &Guards, report: &mut Report) {
-        let applied: u64 = guards.iter().map(|guard| guard.events).sum();
-        let mut unapplied = 0_u64;
+    /// What became of all events, for the fence and the tables as they stood when the list had all
+    /// that was added, and nothing else that the guard rows do not have.
+    pub fn account(&self, fence: &Fence, settled: &Settled) -> Account {
+        let mut pending = 0_u64;
         for (epoch, sums) in &self.epochs {
-            for (guard, sum) in guards.iter().zip(sums.iter()) {
+            for (guard, sum) in settled.guards.iter().zip(sums.iter()) {
                 if *epoch > guard.epoch {
-                    unapplied = unapplied.saturating_add(*sum);
+                    pending = pending.saturating_add(*sum);
                 }
             }
         }
-        let journaled = fence.events;
-        let sum =
-            format!("{journaled} events journaled, {applied} applied and {unapplied} not yet");
-        match i128::from(journaled) - i128::from(applied) - i128::from(unapplied) {
+        Account {
+            journaled: fence.events,
+            counted: settled.counted(),
+            pending,
+            dead: settled.dead.events,
+            dropped: settled.dropped(),
+        }
+    }
+
+    /// Compares what became of all events with what was journaled.
+    pub fn compare(&self, fence: &Fence, settled: &Settled, report: &mut Report) {
+        let account = self.account(fence, settled);
+        let Account { journaled, counted, pending, dead, dropped } = account;
+        let mut sum =
+            format!("{journaled} events journaled, {counted} applied and {pending} not yet");
+        if dead > 0 || dropped > 0 {
+            sum += &format!(", {dead} dead and {dropped} dropped");
+        }
+        match account.difference() {
             0 => report.right(Check::Ledger, sum),
             lost @ 1.. => report.wrong(Check::Ledger, format!("{sum}: {lost} are missing")),
             more => report.wrong(Check::Ledger, format!("{sum}: {} too many", -more)),
         }
+    }
+}
+
+/// What became of all events ever journaled on a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// All of them: the fence's total.
+    pub journaled: u64,
+    /// In counts and windows.
+    pub counted: u64,
+    /// In jobs whose epoch is not applied.
+    pub pending: u64,
+    /// In the tables' dead letters.
+    pub dead: u64,
+    /// Given up.
+    pub dropped: u64,
+}
+
+impl Account {
+    /// Events that are nowhere; below 0, events that are in two places.
+    pub fn difference(&self) -> i128 {
+        let Self { journaled, counted, pending, dead, dropped } = *self;
+        let found: i128 = [counted, pending, dead, dropped].map(i128::from).iter().sum();
+        i128::from(journaled) - found
     }
 }

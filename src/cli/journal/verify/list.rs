@@ -14,7 +14,7 @@ use errsift_ops::{
     window::Window,
 };
 use errsift_pipeline::ports::{
-    errors::{ErrorsFault, Guard, Guards},
+    errors::{DeadLetters, ErrorsFault, Guard, Settled},
     journal::{Fence, JournalFault},
 };
 
@@ -130,12 +130,12 @@ impl InspectJournal for List {
 pub struct Rows(pub Option<(u64, u64)>);
 
 impl InspectGuards for Rows {
-    fn guards(&mut self) -> Result<Guards, ErrorsFault> {
+    fn settled(&mut self) -> Result<Settled, ErrorsFault> {
         let Some((epoch, events)) = self.0 else {
             return Err(ErrorsFault::Transient("no connection".to_owned()));
         };
         let mut guards = [Guard { epoch: Epoch(epoch), ..Guard::default() }; Part::COUNT];
         guards[FINGERPRINT.part().index()].events = events;
-        Ok(guards)
+        Ok(Settled { guards, dead: DeadLetters::default() })
     }
 }

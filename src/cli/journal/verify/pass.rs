@@ -1,12 +1,12 @@
 //! One reading of the journal from its beginning to its fence.
 
 use errsift_ops::{
-    id::{Epoch, Part, Seq, Shard},
+    id::{Epoch, Seq, Shard},
     job::{self, Job},
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
-    errors::{ErrorsFault, Guards},
+    errors::{ErrorsFault, Settled},
     journal::JournalFault,
 };
 
@@ -22,37 +22,37 @@ use crate::inspect::{InspectGuards, InspectJournal, JobPage, Standing, StoredJob
 const BEGINNINGS_MAX: u32 = 50;
 
 /// Fence, guard rows and first page of one moment.
-struct Beginning {
-    standing: Standing,
-    page: JobPage,
-    /// Guard rows that hold for it, or why there are none.
-    guards: Result<Guards, String>,
+pub(super) struct Beginning {
+    pub(super) standing: Standing,
+    pub(super) page: JobPage,
+    /// What the tables have settled of it, or why that is not known.
+    pub(super) settled: Result<Settled, String>,
 }
 
 impl Beginning {
     /// The guard rows are read before the fence, so that they have nothing that the fence lacks,
     /// and again after the page: if they have not moved, all that they lack is in the list.
-    fn find(
+    pub(super) fn find(
         journal: &mut dyn InspectJournal,
         guards: &mut dyn InspectGuards,
     ) -> Result<Self, JournalFault> {
         let why = |fault: ErrorsFault| format!("the tables were not read: {fault}");
         for _ in 1..BEGINNINGS_MAX {
-            let before = guards.guards().map_err(why);
+            let before = guards.settled().map_err(why);
             let standing = journal.standing()?;
             let page = journal.jobs(standing.base)?;
             let stands = match &before {
-                Ok(before) => guards.guards().is_ok_and(|after| after == *before),
+                Ok(before) => guards.settled().is_ok_and(|after| after == *before),
                 Err(_) => true,
             };
             if stands {
-                return Ok(Self { standing, page, guards: before });
+                return Ok(Self { standing, page, settled: before });
             }
         }
         let standing = journal.standing()?;
         let page = journal.jobs(standing.base)?;
         let why = "counts are being applied without a pause".to_owned();
-        Ok(Self { standing, page, guards: Err(why) })
+        Ok(Self { standing, page, settled: Err(why) })
     }
 }
 
@@ -232,16 +232,13 @@ impl<'a> Pass<'a> {
 
     fn compare_ledger(&mut self) {
         let fence = self.begin.standing.fence;
-        match &self.begin.guards {
+        match &self.begin.settled {
             Err(why) => self.report.unknown(Check::Ledger, why.clone()),
             Ok(_) if self.overtaken => {
                 let why = "the server trims faster than the list is read".to_owned();
                 self.report.unknown(Check::Ledger, why);
             }
-            Ok(guards) => {
-                debug_assert_eq!(guards.len(), Part::COUNT);
-                self.ledger.compare(&fence, guards, &mut self.report);
-            }
+            Ok(settled) => self.ledger.compare(&fence, settled, &mut self.report),
         }
     }
 }
