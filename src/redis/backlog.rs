@@ -6,9 +6,11 @@ use errsift_ops::{
     id::{Epoch, Seq, Term},
 };
 use errsift_pipeline::ports::journal::{Backlog, Fence, JournalFault, JournalSize, Page};
-use redis::{Connection, FromRedisValue, Script, Value};
+use redis::{
+    Connection, ConnectionInfo, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value,
+};
 
-use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, wire};
+use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, follow, sentinel::Node, wire};
 
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
@@ -55,6 +57,8 @@ return 1
 pub struct RedisBacklog {
     store: RedisStore,
     connection: Option<Connection>,
+    /// The connection's server, if sentinels named it.
+    node: Option<Node>,
     page: Script,
     trim: Script,
     add_pending: Script,
@@ -65,31 +69,58 @@ impl RedisBacklog {
         Self {
             store,
             connection: None,
+            node: None,
             page: Script::new(PAGE),
             trim: Script::new(TRIM),
             add_pending: Script::new(ADD_PENDING),
         }
     }
 
-    /// Asks on the connection; drops it if the answer did not come.
+    /// Asks on the connection; drops it if the answer did not come, or if its server is no master
+    /// any more.
     pub(super) fn ask<T>(
         &mut self,
         ask: impl FnOnce(&mut Connection, &Keys) -> redis::RedisResult<T>,
     ) -> Result<T, JournalFault> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(connect(&self.store).map_err(JournalFault::new)?),
+        // a connection that was idle does not show that its server has been replaced
+        if self.store.is_outdated(self.node.as_ref()) {
+            self.connection = None;
+        }
+        let connection = if let Some(connection) = &mut self.connection {
+            connection
+        } else {
+            let (connection, node) = connect(&self.store)?;
+            self.node = node;
+            self.connection.insert(connection)
         };
         let answer = ask(connection, &self.store.keys);
-        if answer.as_ref().is_err_and(redis::RedisError::is_unrecoverable_error) {
+        if answer.as_ref().is_err_and(|error| {
+            error.is_unrecoverable_error()
+                || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        }) {
             self.connection = None;
         }
         answer.map_err(JournalFault::new)
     }
 }
 
-fn connect(store: &RedisStore) -> redis::RedisResult<Connection> {
-    let connection = store.client.get_connection_with_timeout(CONNECT_MAX)?;
+fn connect(store: &RedisStore) -> Result<(Connection, Option<Node>), JournalFault> {
+    let (info, node) = store.place()?;
+    let connected = open(info).map_err(JournalFault::new).and_then(|mut connection| {
+        if node.is_some() {
+            let role = redis::cmd("ROLE").query(&mut connection).map_err(JournalFault::new)?;
+            follow::demand_master(&role)?;
+        }
+        Ok(connection)
+    });
+    match connected {
+        Ok(connection) => Ok((connection, node)),
+        Err(fault) => Err(follow::named(store, node.as_ref(), fault)),
+    }
+}
+
+fn open(info: ConnectionInfo) -> redis::RedisResult<Connection> {
+    let connection = redis::Client::open(info)?.get_connection_with_timeout(CONNECT_MAX)?;
     connection.set_read_timeout(Some(ANSWER_MAX))?;
     connection.set_write_timeout(Some(ANSWER_MAX))?;
     Ok(connection)

@@ -5,7 +5,7 @@ use std::io::Write;
 use errsift_pipeline::ports::journal::JournalFault;
 use redis::{Cmd, FromRedisValue, InfoDict, Value};
 
-use super::{RedisStore, commit::REPLICAS, permissions, wire::Wire};
+use super::{RedisStore, commit::REPLICAS, permissions, quorum, wire::Wire};
 use crate::{
     check::{Check, Verdict},
     durability::Durability,
@@ -64,8 +64,9 @@ const MEMORY_PERCENT_MAX: u64 = 90;
 pub fn check(store: &RedisStore) -> Result<Vec<Check>, JournalFault> {
     let mut wire = Wire::connect(store)?;
     let encryption = wire.writer.encryption();
-    let tls = encryption.unwrap_or_else(|| "none, the URL is not rediss://".to_owned());
+    let tls = encryption.unwrap_or_else(|| "none, the URL does not begin with rediss".to_owned());
     let mut checks = vec![Check::new("tls", tls, Verdict::Ok, "")];
+    checks.extend(quorum::check(store, &mut wire)?);
     checks.extend(standing(store.demand.durability, &mut wire)?);
     checks.push(permissions::check(store, &mut wire, true)?);
     checks.extend(wanted(store, &mut wire)?);
@@ -179,7 +180,7 @@ fn memory(used: Option<u64>, max: Option<u64>) -> Check {
 }
 
 /// One setting's value; `None` if the server does not tell (CONFIG is often taken away).
-fn setting(wire: &mut Wire, name: &str) -> Result<Option<String>, JournalFault> {
+pub(super) fn setting(wire: &mut Wire, name: &str) -> Result<Option<String>, JournalFault> {
     Ok(match ask(wire, redis::cmd("CONFIG").arg("GET").arg(name))? {
         Value::Array(pair) => match &pair[..] {
             [_, Value::BulkString(value)] => Some(String::from_utf8_lossy(value).into_owned()),

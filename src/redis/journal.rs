@@ -41,6 +41,13 @@ impl RedisJournal {
         Self { store, link: None }
     }
 
+    /// Ends the connection that there is: what it may still hear is nobody's any more.
+    fn let_go(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.close();
+        }
+    }
+
     /// One try.
     fn take(&self, wire: &mut Wire, nonce: Nonce, at_least: Progress) -> Result<Try, JournalFault> {
         let keys = &self.store.keys;
@@ -135,7 +142,11 @@ impl Journal for RedisJournal {
         for _ in 0..ACQUIRE_TRIES {
             match self.take(&mut wire, nonce, at_least)? {
                 Try::Taken(acquired) => {
-                    self.link = Some(Link::over(wire, *acquired.armed.fence())?);
+                    // or a failover would take the term back, and with it the fence
+                    commit::demand_replicated(&self.store, &mut wire)?;
+                    self.let_go();
+                    let link = Link::over(wire, *acquired.armed.fence(), &self.store)?;
+                    self.link = Some(link);
                     return Ok(acquired);
                 }
                 Try::Overtaken => unlike = None,
@@ -174,6 +185,7 @@ impl Journal for RedisJournal {
     }
 
     fn rearm(&mut self, done: FenceDone) {
+        self.let_go();
         self.link = Some(Link::dial(self.store.clone(), done));
     }
 }

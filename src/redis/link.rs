@@ -12,7 +12,7 @@ use errsift_pipeline::ports::journal::{
 use redis::Value;
 
 use super::{
-    RedisStore, check, commit,
+    RedisStore, check, commit, follow,
     stream::Outgoing,
     wire,
     wire::{TICKS_MAX, Wire},
@@ -55,11 +55,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Link {
     /// A link over a connection whose fence is watched.
-    pub(super) fn over(wire: Wire, watched: Fence) -> Result<Arc<Self>, JournalFault> {
+    pub(super) fn over(
+        wire: Wire,
+        watched: Fence,
+        store: &RedisStore,
+    ) -> Result<Arc<Self>, JournalFault> {
         let link = Arc::new(Self::default());
         *locked(&link.watched) = Some(watched);
         let reader = Arc::clone(&link);
         link.open(&wire)?;
+        follow::masters(store, &wire, &link)?;
         spawn(move || reader.read(wire))?;
         Ok(link)
     }
@@ -81,6 +86,7 @@ impl Link {
                 commit::demand_replicated(&store, &mut wire)?;
                 *locked(&reader.watched) = Some(fence);
                 reader.open(&wire)?;
+                follow::masters(&store, &wire, &reader)?;
                 Ok((wire, fence))
             });
             match armed {
@@ -102,6 +108,18 @@ impl Link {
     fn open(&self, wire: &Wire) -> Result<(), JournalFault> {
         *locked(&self.writer) = Some(wire.writer.try_clone().map_err(JournalFault::new)?);
         Ok(())
+    }
+
+    /// Ends the connection: who waits for an answer hears that it is lost, and nothing more is sent.
+    pub(super) fn close(&self) {
+        if let Some(writer) = locked(&self.writer).take() {
+            writer.shutdown();
+        }
+    }
+
+    /// Whether it may still be sent on.
+    pub(super) fn is_open(&self) -> bool {
+        locked(&self.writer).is_some()
     }
 
     /// The fence that the next commit on this connection is guarded by.
@@ -204,7 +222,7 @@ impl Link {
     }
 }
 
-fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), JournalFault> {
+pub(super) fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), JournalFault> {
     let thread = thread::Builder::new().name("journal".to_owned()).spawn(run);
     thread.map(drop).map_err(JournalFault::new)
 }
@@ -224,7 +242,7 @@ mod tests {
         let url = format!("redis://{}", listener.local_addr().unwrap());
         let store = RedisStore::new(&url, Shard(0), Durability::Fsync, false).unwrap();
         let fence = Fence::default();
-        let link = Link::over(Wire::connect(&store).unwrap(), fence).unwrap();
+        let link = Link::over(Wire::connect(&store).unwrap(), fence, &store).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         let (told, hear) = std::sync::mpsc::channel();
         let done = Box::new(move |outcome| told.send(outcome).unwrap());

@@ -1,7 +1,7 @@
 //! Whether Redis's user may do all that a shard needs.
 //!
 //! The smallest such user, for all shards (`+wait` only for `--durability replicated`, `+select`
-//! only for a database other than 0):
+//! only for a database other than 0, `+role` only where there are sentinels):
 //!
 //! ```text
 //! ACL SETUSER errsift on >PASSWORD ~{es:*}:* +watch +exec +multi +discard +rpush +hset +hget
@@ -46,9 +46,9 @@ fn tried(name: &'static str, keyed: bool, arguments: &[&str]) -> Tried {
 }
 
 /// What a transaction may hold. Of `db`, 0 needs no SELECT.
-fn queued(keys: &Keys, durability: Durability, db: i64) -> Vec<Tried> {
-    let Keys { fence, journal, pos, .. } = keys;
-    let pending = keys.pending(Epoch(0));
+fn queued(store: &RedisStore) -> Vec<Tried> {
+    let Keys { fence, journal, pos, .. } = &*store.keys;
+    let pending = store.keys.pending(Epoch(0));
     let digest = "0".repeat(40);
     let mut all = vec![
         tried("rpush", true, &[journal, ""]),
@@ -64,13 +64,17 @@ fn queued(keys: &Keys, durability: Durability, db: i64) -> Vec<Tried> {
         tried("evalsha", true, &[&digest, "1", fence]),
         tried("script|load", false, &["return 1"]),
     ];
-    if durability == Durability::Replicated {
+    if store.demand.durability == Durability::Replicated {
         let mut wait = tried("wait", false, &[]);
         wait.command = commit::wait_command();
         all.push(wait);
     }
+    let db = store.client.get_connection_info().redis_settings().db();
     if db != 0 {
         all.push(tried("select", false, &[&db.to_string()]));
+    }
+    if store.sentinels.is_some() {
+        all.push(tried("role", false, &[]));
     }
     all
 }
@@ -101,7 +105,7 @@ pub(super) fn check(
             denied.push(tried.name);
         }
     }
-    let mut all = queued(&store.keys, store.demand.durability, info.db());
+    let mut all = queued(store);
     let needed = all.len();
     if looking {
         all.extend(looked(&store.keys));
@@ -119,9 +123,12 @@ pub(super) fn check(
     redis::cmd("DISCARD").write_packed_command(&mut bytes);
     wire.writer.write_all(&bytes).map_err(JournalFault::new)?;
     let mut no_key = true;
+    let mut replica = false;
     let mut serves = denied.is_empty();
     for (at, tried) in all.iter().enumerate() {
-        let answer = is_denied(&wire.answer()?);
+        let answer = wire.answer()?;
+        replica |= is_of_replica(&answer);
+        let answer = is_denied(&answer);
         no_key &= answer || !tried.keyed;
         if answer {
             serves &= at >= needed;
@@ -131,6 +138,10 @@ pub(super) fn check(
     if is_denied(&wire.answer()?) {
         serves = false;
         denied.push("discard");
+    }
+    // looking is allowed, and tells the role by itself
+    if replica && !looking {
+        return Err(JournalFault::new("the server is a replica, not a master"));
     }
     if denied.is_empty() {
         return Ok(Check::new(NAME, format!("all, as {user}"), Verdict::Ok, ""));
@@ -142,6 +153,11 @@ pub(super) fn check(
 fn is_denied(answer: &Value) -> bool {
     let Value::ServerError(error) = answer else { return false };
     error.kind() == Some(ServerErrorKind::NoPerm)
+}
+
+fn is_of_replica(answer: &Value) -> bool {
+    let Value::ServerError(error) = answer else { return false };
+    matches!(error.kind(), Some(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
 /// If no command may touch the keys, they are not the user's; a user that has them already would

@@ -28,6 +28,7 @@ mod prometheus;
 mod proxy;
 mod refuse;
 mod secrets;
+mod sentinel;
 mod stack;
 mod stub;
 #[path = "../support/mod.rs"]

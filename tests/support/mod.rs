@@ -12,3 +12,4 @@ pub mod mariadb;
 pub mod ports;
 pub mod process;
 pub mod redis;
+pub mod sentinel;
