@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards, Range,
+use errsift_pipeline::{
+    failpoints,
+    ports::errors::{
+        Applied, Claim, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards, Range,
+    },
 };
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
@@ -157,7 +160,9 @@ impl ErrorsWriter for Writer {
             if !advanced {
                 return Ok((Applied::GuardMoved, false));
             }
+            failpoints::pass("apply_guarded");
             add(conn, range).map_err(|error| refused(&error))?;
+            failpoints::pass("apply_commit");
             Ok((Applied::Done, true))
         })
     }
@@ -208,6 +213,7 @@ fn add(conn: &Connection, range: &Range<'_>) -> rusqlite::Result<()> {
         let (first, last) = (tally.first.millis(), tally.last.millis());
         upsert.execute(params![fingerprint.0, stored(tally.count), first, last])?;
     }
+    failpoints::pass("apply_counted");
     let mut upsert = conn.prepare_cached(WINDOW)?;
     let mut windows: Vec<_> = range.rows.iter().collect();
     windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));

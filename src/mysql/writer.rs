@@ -1,8 +1,11 @@
 //! Writes details, counts and windows.
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard, tally::Tally};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
+use errsift_pipeline::{
+    failpoints,
+    ports::errors::{
+        Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
+    },
 };
 
 use super::{
@@ -94,6 +97,7 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
     live.run("START TRANSACTION").await?;
     match write(live, claim, range).await {
         Ok(Applied::Done) => {
+            failpoints::pass("apply_commit");
             live.commit().await?;
             Ok(Applied::Done)
         }
@@ -114,10 +118,12 @@ async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
     if !guards::advance(live, claim, range).await? {
         return Ok(Applied::GuardMoved);
     }
+    failpoints::pass("apply_guarded");
     let bytes_max = live.statement_bytes_max();
     for sql in statements(COUNTS, bytes_max, totals(range.rows), push_count) {
         live.run(&sql).await?;
     }
+    failpoints::pass("apply_counted");
     let mut windows: Vec<&CountRow> = range.rows.iter().collect();
     windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
     for sql in statements(WINDOWS, bytes_max, windows.into_iter(), push_window) {
