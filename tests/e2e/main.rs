@@ -7,6 +7,8 @@ mod ask;
 mod check;
 mod command;
 mod config;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod dashboards;
 mod drain;
 mod exporters;
@@ -27,6 +29,7 @@ mod prometheus;
 mod proxy;
 mod refuse;
 mod secrets;
+mod soak;
 mod stack;
 mod stub;
 #[path = "../support/mod.rs"]
