@@ -18,6 +18,7 @@ use errsift_ops::{
 use crate::{
     counters::Counters,
     epochs::OpenEpochs,
+    failpoints,
     ports::journal::Fence,
     settings::{APPLY_BACKLOG_BYTES_MAX, FEED_FLIGHTS_MAX},
     wake::Wake,
@@ -73,6 +74,7 @@ impl Feed {
 
     /// Hands an executed flight over, or drops it if apply is too far behind.
     pub(crate) fn hand_over(&self, executed: Executed) {
+        failpoints::pass("hand_over");
         let (seq, job_bytes) = (executed.seq, executed.job_bytes);
         let room = self.bytes.load(Ordering::Relaxed) + job_bytes <= APPLY_BACKLOG_BYTES_MAX;
         if executed.flight.is_some() && room && self.flights.try_send(executed).is_ok() {
@@ -80,6 +82,7 @@ impl Feed {
         } else {
             self.counters.paged.add(1);
         }
+        failpoints::pass("handed_over");
         // only now: whoever sees this number and an empty channel may page the flight.
         // Apply is not woken: it looks every few milliseconds, and takes many flights at once.
         self.change(|horizon| horizon.executed = seq);
@@ -92,8 +95,10 @@ impl Feed {
 
     /// Says that `epoch` ended with the flight `seq`, which is the last that was executed.
     pub(crate) fn close(&self, epoch: Epoch, seq: Seq) {
+        failpoints::pass("epoch_close");
         self.epochs.ended(epoch, self.counters.journaled.get());
         self.change(|horizon| horizon.closed = Some((epoch, seq)));
+        failpoints::pass("epoch_closed");
         self.wake.wake();
     }
 

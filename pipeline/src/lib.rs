@@ -26,6 +26,7 @@ mod apply;
 pub mod conformance;
 pub mod counters;
 pub mod epochs;
+pub mod failpoints;
 pub mod faulty;
 mod feed;
 pub mod histogram;

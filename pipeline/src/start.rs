@@ -26,6 +26,7 @@ use crate::{
     },
     counters::Counters,
     epochs::{EpochClock, OpenEpochs},
+    failpoints,
     feed::Feed,
     ingest::{
         sealer::{Sealer, Surroundings},
@@ -101,6 +102,7 @@ pub fn start<W: Waiter>(
 ) -> Result<Pipeline<W>, JournalFault> {
     let at_least = tables_stand(settings, stores.errors.as_ref());
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
+    failpoints::pass("acquired");
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
     tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender};
 use errsift_ops::id::{Nonce, Shard};
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone, JournalFault,
-    Progress,
+use errsift_pipeline::{
+    failpoints,
+    ports::journal::{
+        Acquired, Armed, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+        JournalFault, Progress,
+    },
 };
 use rusqlite::{Connection, Error, ErrorCode, params};
 
@@ -64,8 +67,10 @@ impl Committer {
             };
             conn.prepare_cached("INSERT INTO jobs (seq, job) VALUES (?1, ?2)")?
                 .execute(params![stored(commit.fence.seq.0), &commit.job[..]])?;
+            failpoints::pass("commit_sent");
             Ok(Ok(read))
         });
+        failpoints::pass("commit_heard");
         match outcome {
             Ok(read) => Armed::verify(&commit.fence, read),
             Err(Fault::Moved(found)) => Err(CommitFault::Moved { found }),

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards,
-    Range, Settled,
+use errsift_pipeline::{
+    failpoints,
+    ports::errors::{
+        Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard,
+        Guards, Range, Settled,
+    },
 };
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
@@ -146,8 +149,11 @@ impl ErrorsWriter for Writer {
             if !advanced {
                 return Ok((Applied::GuardMoved, false));
             }
+            failpoints::pass("apply_guarded");
             let applied = set_aside::add(conn, claim.shard, range);
-            applied.map(|applied| (applied, true)).map_err(|error| refused(&error))
+            let applied = applied.map_err(|error| refused(&error))?;
+            failpoints::pass("apply_commit");
+            Ok((applied, true))
         })
     }
 
@@ -215,6 +221,7 @@ pub(super) fn add(conn: &Connection, rows: &[CountRow]) -> rusqlite::Result<()> 
         let (first, last) = (tally.first.millis(), tally.last.millis());
         upsert.execute(params![fingerprint.0, stored(tally.count), first, last])?;
     }
+    failpoints::pass("apply_counted");
     let mut upsert = conn.prepare_cached(WINDOW)?;
     let mut windows: Vec<_> = rows.iter().collect();
     windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));

@@ -1,9 +1,12 @@
 //! Writes details, counts and windows.
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard, tally::Tally};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
-    Settled,
+use errsift_pipeline::{
+    failpoints,
+    ports::errors::{
+        Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards,
+        Range, Settled,
+    },
 };
 
 use super::{
@@ -105,6 +108,7 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
             Ok(Applied::GuardMoved)
         }
         Ok(applied) => {
+            failpoints::pass("apply_commit");
             live.commit().await?;
             Ok(applied)
         }
@@ -130,6 +134,7 @@ async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
     if !guards::advance(live, claim, range).await? {
         return Ok(Applied::GuardMoved);
     }
+    failpoints::pass("apply_guarded");
     add(live, range.rows).await?;
     Ok(Applied::Done)
 }
@@ -140,6 +145,7 @@ pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<(), Failure> {
     for sql in statements(COUNTS, bytes_max, totals(rows), push_count) {
         live.run(&sql).await?;
     }
+    failpoints::pass("apply_counted");
     let mut windows: Vec<&CountRow> = rows.iter().collect();
     windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
     for sql in statements(WINDOWS, bytes_max, windows.into_iter(), push_window) {

@@ -6,8 +6,9 @@ use std::{
     thread,
 };
 
-use errsift_pipeline::ports::journal::{
-    Armed, CommitDone, CommitFault, Fence, FenceDone, JournalFault,
+use errsift_pipeline::{
+    failpoints,
+    ports::journal::{Armed, CommitDone, CommitFault, Fence, FenceDone, JournalFault},
 };
 use redis::Value;
 
@@ -143,7 +144,9 @@ impl Link {
             *writer = None;
             drop(writer);
             self.fail(&error.to_string());
+            return;
         }
+        failpoints::pass("commit_sent");
     }
 
     /// Hears answers until the connection breaks.
@@ -196,6 +199,7 @@ impl Link {
         match (due, answers) {
             (Due::Commit(expected, done), answers) => {
                 let result = expected.decide(answers);
+                failpoints::pass("commit_heard");
                 // each of these has read the fence after the WATCH that guards the next commit
                 let watched = match &result {
                     Ok(armed) | Err(CommitFault::NotDurable { armed, .. }) => Some(*armed.fence()),

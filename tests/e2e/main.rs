@@ -7,6 +7,8 @@ mod ask;
 mod check;
 mod command;
 mod config;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod dashboards;
 mod drain;
 mod exporters;
@@ -29,6 +31,7 @@ mod proxy;
 mod refuse;
 mod secrets;
 mod sentinel;
+mod soak;
 mod stack;
 mod stub;
 #[path = "../support/mod.rs"]

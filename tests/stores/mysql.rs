@@ -176,7 +176,7 @@ fn apply_all(writer: &mut dyn ErrorsWriter, claim: &Claim, reached: &AtomicU64) 
         let range = Range { after, upto, seq, parts: &parts, rows: &rows };
         match writer.apply(claim, &range) {
             Ok(Applied::Done) => epoch += 1,
-            Ok(Applied::GuardMoved) => panic!("nobody else writes"),
+            Ok(moved) => panic!("nobody else writes, and nothing is refused: {moved:?}"),
             Err(ErrorsFault::Denied(reason)) => panic!("{reason}"),
             Err(ErrorsFault::Transient(_) | ErrorsFault::Unknown(_)) => {
                 faults += 1;

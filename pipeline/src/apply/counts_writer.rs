@@ -12,6 +12,7 @@ use crate::{
         store_details::{report, set_aside},
     },
     counters::Counters,
+    failpoints,
     ports::errors::{
         Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
     },
@@ -50,6 +51,7 @@ impl CountsWriter {
                 let _ = self.stops.send(stop);
                 return;
             }
+            failpoints::pass("apply_done");
             self.counters.epochs.add(1);
             // the worker is gone only when the process ends
             let _ = self.channel.applied.send(counts.epoch);
@@ -85,6 +87,13 @@ impl CountsWriter {
         }
     }
 
+    fn take_guards(&mut self) -> Result<Guards, ErrorsFault> {
+        failpoints::pass("guards_begin");
+        let taken = self.errors.take_guards(&self.claim)?;
+        failpoints::pass("guards_taken");
+        Ok(taken)
+    }
+
     /// One pass over what is left to do. The outer error ends the process.
     fn attempt(
         &mut self,
@@ -94,7 +103,7 @@ impl CountsWriter {
     ) -> Result<Result<(), ErrorsFault>, Stop> {
         let stand = match guards {
             Some(stand) => stand,
-            None => match self.errors.take_guards(&self.claim) {
+            None => match self.take_guards() {
                 Ok(taken) => {
                     check(&self.claim, &self.parts, &taken, known.as_ref())?;
                     if known.is_none() {
@@ -118,6 +127,7 @@ impl CountsWriter {
                 parts: &step.parts,
                 rows: &counts.rows[step.rows],
             };
+            failpoints::pass("apply_begin");
             let dead = match self.errors.apply(&self.claim, &range) {
                 Ok(Applied::Done) => None,
                 Ok(Applied::SetAside(dead)) => Some(dead),
@@ -126,6 +136,7 @@ impl CountsWriter {
                 }
                 Err(fault) => return Ok(Err(fault)),
             };
+            failpoints::pass("apply_committed");
             for PartStep { part, events } in &step.parts {
                 let guard = &mut stand[part.index()];
                 // of what is set aside, only the tables know which part's it is
@@ -144,6 +155,7 @@ impl CountsWriter {
             }
             self.counters.count_rows.add(range.rows.len() as u64);
             *known = Some(*stand);
+            failpoints::pass("apply_noted");
         }
         if !is_certain {
             *guards = None;

@@ -12,6 +12,7 @@ use errsift_ops::{
 use crate::{
     apply::keeper::Keep,
     epochs::OpenEpochs,
+    failpoints,
     feed::{Executed, Feed},
     ports::journal::Page,
     settings::APPLY_BACKLOG_BYTES_MAX,
@@ -122,6 +123,7 @@ impl Feeder {
             self.reset = epoch;
         }
         if let Some((job_bytes, flight)) = self.paged.pop_front() {
+            failpoints::pass("recover_fed");
             return self.give(flight, job_bytes);
         }
         while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {

@@ -13,6 +13,7 @@ use crate::{
     apply::retry::Retry,
     counters::Counters,
     epochs::OpenEpochs,
+    failpoints,
     ports::{
         errors::{Claim, ErrorsWriter, Settled},
         journal::{Backlog, Page},
@@ -78,6 +79,7 @@ impl Keeper {
 
     /// Reads until it succeeds: without the page nothing can go on.
     fn page(&mut self, from: Seq, retry: &mut Retry) {
+        failpoints::pass("recover_page");
         loop {
             match self.backlog.page(from, PAGE_JOBS) {
                 Ok(page) => {
@@ -105,6 +107,7 @@ impl Keeper {
             }
             retry.pause();
         }
+        failpoints::pass("recover_reset");
         retry.succeeded();
     }
 
@@ -113,14 +116,17 @@ impl Keeper {
             // trimmed already: nobody would delete them again
             return;
         }
+        failpoints::pass("pending_begin");
         if let Err(fault) = self.backlog.add_pending(self.claim.term, epoch, counts) {
             tracing::warn!(%fault, epoch = epoch.0, "pending counts lost until the epoch is applied");
             self.counters.pending_lost.add(1);
         }
+        failpoints::pass("pending_added");
     }
 
     /// Drops what every part confirms, read back from the tables; returns whether it is done.
     fn trim(&mut self, epoch: Epoch, seq: Seq) -> bool {
+        failpoints::pass("trim_begin");
         let confirmed = match self.errors.settled(self.claim.shard) {
             Ok(settled) => {
                 self.counters.settled(&settled);
@@ -139,6 +145,7 @@ impl Keeper {
             );
             return false;
         }
+        failpoints::pass("trim_confirmed");
         let epochs: Vec<_> = self
             .epochs
             .between(Epoch::default(), Some(Epoch(epoch.0 + 1)))
@@ -149,6 +156,7 @@ impl Keeper {
             tracing::warn!(%fault, "journal not trimmed");
             return false;
         }
+        failpoints::pass("trim_done");
         self.epochs.forget(epoch);
         self.counters.applied_epoch.set(epoch.0);
         self.read_size();

@@ -17,6 +17,7 @@ use timely::{
 use crate::{
     apply::retry::Retry,
     counters::Counters,
+    failpoints,
     ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter},
     settings::DETAILS_ROWS,
 };
@@ -57,6 +58,7 @@ impl DetailsWriter {
     pub(crate) fn run(mut self) {
         let mut retry = Retry::default();
         while let Ok((rows, activator)) = self.batches.recv() {
+            failpoints::pass("details_begin");
             let dead = loop {
                 let fault = match self.errors.insert_details(self.shard, &rows) {
                     Ok(dead) => break dead,
@@ -71,6 +73,7 @@ impl DetailsWriter {
             };
             self.counters.errors_failing.sub(u64::from(retry.failures() > 0));
             retry.succeeded();
+            failpoints::pass("details_stored");
             if dead != DeadLetters::default() {
                 set_aside(&self.counters, dead);
             }

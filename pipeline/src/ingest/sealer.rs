@@ -24,6 +24,7 @@ use crate::{
     ack::{Outcome, Waiter},
     counters::Counters,
     epochs::EpochClock,
+    failpoints,
     feed::Executed,
     ingest::flight::{Sealed, Waiters},
     ports::{
@@ -245,6 +246,7 @@ impl<W: Waiter> Sealer<W> {
 
     fn send(&mut self, flight: Sealed<W>, armed: Armed) {
         let commit = Commit { armed, fence: flight.after, job: flight.job.clone() };
+        failpoints::pass("commit_begin");
         self.sent_at = self.clock.monotonic();
         let done = self.completion(&flight);
         self.state = State::Out(flight);
@@ -262,7 +264,9 @@ impl<W: Waiter> Sealer<W> {
             let executed = result.is_ok();
             // first of all, on the journal's own thread: this is what everybody waits for
             if executed {
+                failpoints::pass("ack_begin");
                 waiters.answer(&Outcome::Stored, now);
+                failpoints::pass("ack_sent");
             }
             // the worker may be gone when the process ends
             let _ = reports.send(Report::Commit(result, now));

@@ -7,6 +7,7 @@ use errsift_ops::{id::Seq, tally::Tallied};
 use super::{RETRY_PAUSE, Report, Sealer, State};
 use crate::{
     ack::{Outcome, Waiter},
+    failpoints,
     feed::Executed,
     ingest::flight::Sealed,
     ports::journal::{Armed, CommitFault, CommitResult, Fence, JournalFault},
@@ -125,6 +126,7 @@ impl<W: Waiter> Sealer<W> {
 
     /// Compares the fence as it was `found` with what was sent.
     fn settle_flight(&mut self, flight: Sealed<W>, found: Fence) -> Option<Executed> {
+        failpoints::pass("rearm_settled");
         if let Ok(armed) = Armed::verify(&flight.after, found) {
             flight.waiters.answer(&Outcome::Stored, self.clock.monotonic());
             return Some(self.executed(flight, armed));
@@ -241,6 +243,7 @@ impl<W: Waiter> Sealer<W> {
             (Some(flight), Some(armed)) => self.send_again(flight, armed),
             (None, Some(armed)) => self.send_probe(armed),
             (flight, None) => {
+                failpoints::pass("rearm_begin");
                 self.state = State::Rearming { flight, fence };
                 let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
                 self.journal.rearm(Box::new(move |read| {
