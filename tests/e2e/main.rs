@@ -8,6 +8,7 @@ mod check;
 mod command;
 mod config;
 mod dashboards;
+mod dead;
 mod drain;
 mod exporters;
 mod failover;
