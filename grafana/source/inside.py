@@ -78,9 +78,10 @@ JOURNAL = row(
     graph(
         "rows applied",
         "Counts come in bursts, one for each flush; details at once. Counts per event is what "
-        "folding saves MySQL.",
+        "folding saves MySQL. Set aside is what it refuses: `errsift dead list`.",
         [(rate("errsift_count_rows_total"), "counts"),
-         (rate("errsift_details_rows_total"), "details")], "rowsps", 8, 8,
+         (rate("errsift_details_rows_total"), "details"),
+         (rate("errsift_set_aside_rows_total"), "set aside")], "rowsps", 8, 8,
     ),
     graph(
         "failures",
@@ -89,6 +90,7 @@ JOURNAL = row(
         [(rate("errsift_errors_retries_total"), "retries/s"),
          (total("errsift_errors_failing"), "threads failing"),
          (rate("errsift_pending_lost_total"), "pending lost/s"),
+         (rate("errsift_set_aside_events_total"), "events set aside/s"),
          (f"1 - min(errsift_journal_up{OF})", "journal down"),
          (f"1 - min(errsift_errors_up{OF})", "tables down")], "short", 8, 8,
     ),
@@ -101,10 +103,10 @@ JOURNAL = row(
     ),
     graph(
         "ledger",
-        "Journaled is the sum of counted, pending and dead. Pending that only grows is an apply "
+        "Journaled is the sum of counted, pending, dead and dropped. Pending that only grows is an apply "
         "that stands still.",
         [(total(f"errsift_{name}_events"), name) for name in
-         ["journaled", "counted", "pending", "dead"]], "short", 12, 8,
+         ["journaled", "counted", "pending", "dead", "dead_dropped"]], "short", 12, 8,
     ),
     graph(
         "epoch applied and term",

@@ -10,6 +10,7 @@ mod config;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod dashboards;
+mod dead;
 mod drain;
 mod exporters;
 mod failover;
