@@ -8,7 +8,7 @@
 mod row;
 mod table;
 
-use std::{env, sync::Mutex, thread};
+use std::{collections::BTreeSet, env, fs, path::Path, sync::Mutex, thread};
 
 use crate::support::{mariadb::Mariadb, random::Random};
 
@@ -17,7 +17,6 @@ use self::{
     table::{Meets, ROWS},
 };
 
-const SOURCE: &str = include_str!("../../../pipeline/src/failpoints.rs");
 /// Rows at once: most of a row is waiting for processes to start and disks to sync.
 const AT_ONCE: usize = 3;
 
@@ -44,7 +43,9 @@ fn assert_survives<'servers>(place: &(dyn Fn(usize) -> Place<'servers> + Sync)) 
                         continue; // its answers come by return
                     }
                     let random = Random::new(seed, point);
-                    if thread::scope(|row| row.spawn(|| run(place, at, random)).join()).is_err() {
+                    if thread::scope(|row| row.spawn(move || run(&place, at, random)).join())
+                        .is_err()
+                    {
                         failed.lock().expect("no panic while held").push(point);
                     }
                 }
@@ -66,12 +67,38 @@ fn crashes_on_the_embedded_store() {
     assert_survives(&|_| Place::embedded());
 }
 
+/// What stands between `before` and the next quotation mark, wherever it occurs in the text.
+fn quoted<'text>(text: &'text str, before: &'text str) -> impl Iterator<Item = &'text str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split('"').next())
+}
+
+/// Reads the sources below a directory.
+fn read(directory: &Path, sources: &mut String) {
+    for entry in fs::read_dir(directory).expect("sources") {
+        let path = entry.expect("sources").path();
+        if path.is_dir() {
+            read(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
+
 #[test]
 fn every_point_has_its_row() {
-    let named: Vec<&str> = SOURCE
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next())
-        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = fs::read_to_string(root.join("pipeline/src/failpoints.rs")).expect("the list");
     let rows: Vec<&str> = ROWS.iter().map(|(point, _)| *point).collect();
-    assert_eq!(rows, named);
+    assert_eq!(rows, quoted(&list, "\n    (\"").collect::<Vec<_>>());
+    let documented = fs::read_to_string(root.join("docs/exactness.md")).expect("the document");
+    for row in &rows {
+        assert!(documented.contains(&format!("\n| `{row}` |")), "{row} is not documented");
+    }
+
+    let mut sources = String::new();
+    for directory in ["pipeline/src", "src"] {
+        read(&root.join(directory), &mut sources);
+    }
+    let passed: BTreeSet<&str> = quoted(&sources, "failpoints::pass(\"").collect();
+    assert_eq!(passed, rows.into_iter().collect());
 }

@@ -102,7 +102,7 @@ fn locked(mariadb: &Mutex<Mariadb>) -> MutexGuard<'_, Mariadb> {
 }
 
 /// Runs row `at`; panics if anything acknowledged is lost or anything is counted twice.
-pub fn run(place: Place<'_>, at: usize, mut random: Random) {
+pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
     let (point, meets) = ROWS[at];
     let port = ports::free();
     let start = |flush: &str, failpoints: &str| {

@@ -24,6 +24,7 @@ use self::{
     books::Books, driver::Target, network::Network, report::Report, supervisor::Supervisor,
 };
 use crate::{
+    command,
     load::{self, Attempt, Fate},
     stack::{DATABASE, Servers, journal_jobs},
     support::{client::Client, errsift::sum_of, proxy::Proxy},
@@ -90,10 +91,10 @@ impl Soak {
                 .collect();
             let mut faults = vec![
                 scope.spawn(|| {
-                    servers::trouble("redis", &mut redis.process, (seed, number), end, report)
+                    servers::trouble("redis", &mut redis.process, (seed, number), end, report);
                 }),
                 scope.spawn(|| {
-                    servers::trouble("mysql", &mut mariadb.process, (seed, number), end, report)
+                    servers::trouble("mysql", &mut mariadb.process, (seed, number), end, report);
                 }),
             ];
             for (name, proxy) in between {
@@ -112,15 +113,18 @@ impl Soak {
             }
             all
         });
+        self.settle();
         attempts.extend(self.fresh(number));
         self.settle();
+        self.verify();
         let wrong = self.books.compare(&self.servers.mariadb, number, &attempts);
         let acked = self.report.round(&attempts, wrong);
         assert!(acked >= ACKED_MIN, "round {number}: only {acked} acknowledged");
         eprintln!("soak: round {number}: {}", self.report.line());
     }
 
-    /// An event after all faults: it is taken, and what settles then includes it.
+    /// An event after all faults: it is taken, and counted once the tables stand at the epoch in
+    /// which it was.
     fn fresh(&self, round: u32) -> Vec<Attempt> {
         let mut client = Client::new(self.supervisor.address());
         let mut attempts = Vec::new();
@@ -134,7 +138,31 @@ impl Soak {
             assert!(n < 200, "no event is taken after the faults have stopped");
             thread::sleep(Duration::from_millis(100));
         }
+        let mut redis = self.servers.redis.connection();
+        let fence = redis::cmd("HGET").arg("{es:0}:fence").arg("epoch").query(&mut redis);
+        let epoch: u64 = fence.expect("a fence");
+        let mariadb = &self.servers.mariadb;
+        let acked = &attempts.last().expect("one is acked").message;
+        let since = Instant::now();
+        wait::until("the tables to stand at the epoch", WELL, || {
+            let applied = "SELECT MIN(epoch) FROM applied_epochs";
+            let mut rows = mariadb.query(DATABASE, applied);
+            let applied: u64 = mysql_async::from_row(rows.pop().expect("a row"));
+            if applied >= epoch { Ok(()) } else { Err(format!("at {applied}, {epoch} wanted")) }
+        });
+        self.report.fresh(since.elapsed());
+        let words = format!("SELECT `count` FROM errors WHERE message = '{acked}'");
+        let rows: Vec<u64> =
+            mariadb.query(DATABASE, &words).into_iter().map(mysql_async::from_row).collect();
+        assert_eq!(rows, [1], "{acked}");
         attempts
+    }
+
+    /// What the journal itself says: order, fence and ledger.
+    fn verify(&self) {
+        let (redis, mysql) = (self.servers.redis.url(), &self.servers.mysql_url);
+        let words = ["journal", "verify", "--redis-url", &redis, "--mysql-url", mysql];
+        command::run(&words, &[]).assert_says(0, &["ok       ledger"]);
     }
 
     /// Waits until all that is journaled is counted and trimmed, and the ledger says so.

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::ExitStatus,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::supervisor::Supervisor;
@@ -25,6 +25,8 @@ struct Told {
     acked: u64,
     maybe: u64,
     refused: u64,
+    /// The longest that an event took from its answer to the tables when nothing was wrong.
+    fresh: Duration,
 }
 
 /// Told by every thread.
@@ -62,6 +64,12 @@ impl Report {
     pub fn failure(&self, what: String) {
         eprintln!("soak: FAILED: {what}");
         self.told().failures.push(what);
+    }
+
+    /// Notes how long an event took to the tables after the faults.
+    pub fn fresh(&self, took: Duration) {
+        let mut told = self.told();
+        told.fresh = told.fresh.max(took);
     }
 
     pub fn has_failures(&self) -> bool {
@@ -108,7 +116,7 @@ impl Report {
         let json = serde_json::json!({
             "seed": self.seed, "seconds": self.since.elapsed().as_secs(), "rounds": told.rounds,
             "faults": told.faults, "ends": told.ends, "acked": told.acked, "maybe": told.maybe,
-            "refused": told.refused, "failures": told.failures,
+            "refused": told.refused, "fresh_ms": told.fresh.as_millis(), "failures": told.failures,
         });
         let file = dir.join(format!("{}.json", self.seed));
         fs::write(&file, format!("{json:#}\n")).expect("the report");

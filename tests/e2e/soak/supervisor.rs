@@ -30,6 +30,8 @@ const TAKE_OVER: [&str; 0] = [];
 const FENCED: i32 = 75;
 const UNAVAILABLE: i32 = 69;
 const UNDRAINED: i32 = 79;
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -168,7 +170,7 @@ impl Supervisor {
             Some(UNAVAILABLE) => true,
             Some(FENCED) => self.contested,
             Some(_) => false,
-            None => status.signal() == Some(9),
+            None => status.signal() == Some(SIGKILL),
         };
         report.ended(status);
         if !fine {
@@ -208,21 +210,21 @@ impl Supervisor {
             self.current.signal("TERM");
             ended = self.current.wait(DRAIN);
         }
-        match ended {
-            Some(status) => {
-                report.ended(status);
-                let fenced = self.contested.then_some(FENCED);
-                let code = status.code();
-                let fine = [Some(0), Some(UNDRAINED), Some(UNAVAILABLE), fenced].contains(&code);
-                // before it listens for signals, SIGTERM ends it as it ends any process
-                if !(fine && code.is_some() || status.signal() == Some(15)) {
-                    report.failure(format!("told to stop, {status}: {}", self.log_tail(30)));
-                }
+        if let Some(status) = ended {
+            report.ended(status);
+            // one that does not listen for signals yet is ended by it as any process is
+            let early = status.signal() == Some(SIGTERM);
+            let fine = match status.code() {
+                Some(0 | UNDRAINED | UNAVAILABLE) => true,
+                Some(FENCED) => self.contested,
+                _ => early,
+            };
+            if !fine {
+                report.failure(format!("told to stop, {status}: {}", self.log_tail(30)));
             }
-            None => {
-                report.failure(format!("told to stop twice, still there: {}", self.log_tail(30)));
-                self.current.kill();
-            }
+        } else {
+            report.failure(format!("told to stop twice, still there: {}", self.log_tail(30)));
+            self.current.kill();
         }
         self.restart();
     }
@@ -242,24 +244,8 @@ impl Supervisor {
         self.contested = true;
         let flags: Vec<String> =
             TAKE_OVER.map(str::to_owned).into_iter().chain(self.flags.clone()).collect();
-        let mut second = Mortal::start(dir, LOG, port, &flags, &[]);
-        let end = Instant::now() + READY;
-        let ready = loop {
-            if second.is_ready() {
-                break true;
-            }
-            if let Some(status) = second.ended() {
-                report.ended(status);
-                if status.code() != Some(UNAVAILABLE) {
-                    report.failure(format!("second ended, {status}: {}", second.log_tail(30)));
-                }
-                break false;
-            }
-            if Instant::now() >= end {
-                break false;
-            }
-            thread::sleep(STEP);
-        };
+        let start = || Mortal::start(dir, LOG, port, &flags, &[]);
+        let (second, ready) = soon_ready(&start, report);
         if ready {
             target.set(port);
         }
@@ -273,4 +259,24 @@ impl Supervisor {
             self.contested = false;
         }
     }
+}
+
+/// A second process, and whether it serves. One that finds a store away ends, and is started again.
+fn soon_ready(start: &dyn Fn() -> Mortal, report: &Report) -> (Mortal, bool) {
+    let mut second = start();
+    let end = Instant::now() + READY;
+    while Instant::now() < end {
+        if second.is_ready() {
+            return (second, true);
+        }
+        if let Some(status) = second.ended() {
+            report.ended(status);
+            if status.code() != Some(UNAVAILABLE) {
+                report.failure(format!("the second ended, {status}: {}", second.log_tail(30)));
+            }
+            second = start();
+        }
+        thread::sleep(STEP);
+    }
+    (second, false)
 }
