@@ -12,6 +12,7 @@ mod committer;
 mod errors;
 mod faults;
 mod fence;
+mod heal;
 mod inspect;
 mod journal;
 mod queries;

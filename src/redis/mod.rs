@@ -12,6 +12,7 @@
 mod backlog;
 mod check;
 mod commit;
+mod heal;
 mod inspect;
 mod journal;
 mod link;
