@@ -12,6 +12,7 @@ mod drain;
 mod exporters;
 mod failover;
 mod fingerprint;
+mod heal;
 mod http;
 mod journal;
 mod kill;

@@ -8,6 +8,7 @@
 
 pub mod details;
 pub mod errors;
+mod heal;
 pub mod journal;
 pub mod pending;
 

@@ -12,7 +12,7 @@ use errsift_ops::{
 use super::heal::Heal;
 
 /// What stands in front of the journal: who may write, and how far it has come. Only taking the
-/// shard and committing a flight write it.
+/// shard, committing a flight and healing write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fence {
     /// The writer's generation.
