@@ -86,11 +86,15 @@ JOURNAL = row(
     graph(
         "failures",
         "All at 0. Retries: MySQL refuses or is away, errsift goes on trying. Threads failing for "
-        "minutes: `errsift check`. Pending lost: only live counts were late.",
+        "minutes: `errsift check`. Pending lost: only live counts were late. Went back: Redis came "
+        "back without its last flights, healed if jobs were given back, else acked events are lost.",
         [(rate("errsift_errors_retries_total"), "retries/s"),
          (total("errsift_errors_failing"), "threads failing"),
          (rate("errsift_pending_lost_total"), "pending lost/s"),
          (rate("errsift_set_aside_events_total"), "events set aside/s"),
+         (total("errsift_journal_regressions_total"), "journal went back"),
+         (total("errsift_journal_healed_jobs_total"), "jobs given back"),
+         (total("errsift_acked_lost_events_total"), "acked events lost"),
          (f"1 - min(errsift_journal_up{OF})", "journal down"),
          (f"1 - min(errsift_errors_up{OF})", "tables down")], "short", 8, 8,
     ),

@@ -137,6 +137,12 @@ pub struct Counters {
     pub refused: Counter,
     /// Commits whose answer was lost.
     pub unknown: Counter,
+    /// Times that the journal was found without flights that it had executed.
+    pub regressions: Counter,
+    /// Jobs that a journal was given again after that.
+    pub healed_jobs: Counter,
+    /// Events of flights that a journal has forgotten and could not be given again.
+    pub acked_lost: Counter,
     /// Flights whose memory short-cut was dropped because apply lagged; they are paged later.
     pub paged: Counter,
     /// Epochs applied.

@@ -16,9 +16,10 @@ use crate::ports::{
         Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
         ErrorsWriter, Guards, Range, Settled,
     },
+    heal::Heal,
     journal::{
-        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-        JournalFault, JournalSize, Page, Progress,
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+        Journal, JournalFault, JournalSize, Page, Progress,
     },
 };
 
@@ -38,6 +39,8 @@ enum How {
     LostRequest,
     /// It happened, and the caller does not know.
     LostAnswer,
+    /// It happened and the caller knows, but it is not durable yet. Only of commits.
+    NotDurable,
 }
 
 impl Faults {
@@ -47,6 +50,17 @@ impl Faults {
     }
 
     fn next(&self) -> Option<How> {
+        const ANY: [How; 3] = [How::Refused, How::LostRequest, How::LostAnswer];
+        self.choose(&ANY)
+    }
+
+    /// How a commit, or the wait for its durability, fails.
+    fn next_commit(&self) -> Option<How> {
+        const ANY: [How; 4] = [How::Refused, How::LostRequest, How::LostAnswer, How::NotDurable];
+        self.choose(&ANY)
+    }
+
+    fn choose(&self, any: &[How]) -> Option<How> {
         // splitmix64 (Steele, Lea, Flood 2014) on a counter shared by all handles
         let state = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -55,11 +69,8 @@ impl Faults {
         if mixed % 1000 >= self.per_thousand {
             return None;
         }
-        Some(match (mixed >> 32) % 3 {
-            0 => How::Refused,
-            1 => How::LostRequest,
-            _ => How::LostAnswer,
-        })
+        let index = usize::try_from(mixed >> 32).unwrap_or_default() % any.len();
+        any.get(index).copied()
     }
 
     fn journal(&self) -> Result<(), JournalFault> {
@@ -91,8 +102,7 @@ impl<J: Journal> Journal for Faulty<J> {
     }
 
     fn commit(&mut self, commit: Commit, done: CommitDone) {
-        let lost = || CommitFault::Unknown { reason: "fault on purpose".to_owned() };
-        match self.faults.next() {
+        match self.faults.next_commit() {
             None => self.store.commit(commit, done),
             Some(How::Refused) => done(Err(CommitFault::Refused {
                 reason: "fault on purpose".to_owned(),
@@ -102,11 +112,19 @@ impl<J: Journal> Journal for Faulty<J> {
             Some(How::LostAnswer) => {
                 self.store.commit(commit, Box::new(move |_| done(Err(lost()))));
             }
+            Some(How::NotDurable) => {
+                let done = move |result: CommitResult| done(result.and_then(not_durable));
+                self.store.commit(commit, Box::new(done));
+            }
         }
     }
 
     fn confirm(&mut self, armed: Armed, done: CommitDone) {
-        self.store.confirm(armed, done);
+        match self.faults.next_commit() {
+            None => self.store.confirm(armed, done),
+            Some(How::Refused | How::NotDurable) => done(not_durable(armed)),
+            Some(How::LostRequest | How::LostAnswer) => done(Err(lost())),
+        }
     }
 
     fn rearm(&mut self, done: FenceDone) {
@@ -115,6 +133,23 @@ impl<J: Journal> Journal for Faulty<J> {
             Err(fault) => done(Err(fault)),
         }
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        let lost = || Err(JournalFault::new("fault on purpose"));
+        match self.faults.next() {
+            None => self.store.heal(heal, done),
+            Some(How::LostAnswer) => self.store.heal(heal, Box::new(move |_| done(lost()))),
+            Some(_) => done(lost()),
+        }
+    }
+}
+
+fn lost() -> CommitFault {
+    CommitFault::Unknown { reason: "fault on purpose".to_owned() }
+}
+
+fn not_durable(armed: Armed) -> CommitResult {
+    Err(CommitFault::NotDurable { reason: "fault on purpose".to_owned(), armed })
 }
 
 impl<B: Backlog> Backlog for Faulty<B> {
@@ -130,7 +165,7 @@ impl<B: Backlog> Backlog for Faulty<B> {
                 self.store.trim(upto, epochs)?;
                 Err(JournalFault::new("fault on purpose"))
             }
-            Some(How::Refused | How::LostRequest) => Err(JournalFault::new("fault on purpose")),
+            Some(_) => Err(JournalFault::new("fault on purpose")),
         }
     }
 
@@ -167,6 +202,11 @@ impl<B: Backlog> Backlog for Faulty<B> {
         self.faults.journal()?;
         self.store.size()
     }
+
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        self.faults.journal()?;
+        self.store.weaker()
+    }
 }
 
 impl<E: Errors> Errors for Faulty<E> {
@@ -182,7 +222,9 @@ impl<E: Errors> Errors for Faulty<E> {
 fn errors_fault(how: How) -> ErrorsFault {
     match how {
         How::Refused => ErrorsFault::Transient("fault on purpose".to_owned()),
-        How::LostRequest | How::LostAnswer => ErrorsFault::Unknown("fault on purpose".to_owned()),
+        How::LostRequest | How::LostAnswer | How::NotDurable => {
+            ErrorsFault::Unknown("fault on purpose".to_owned())
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub mod histogram;
 mod ingest;
 pub mod intake;
 pub mod live;
+mod lookout;
 pub mod memory;
 pub mod operators;
 pub mod ports;

@@ -1,6 +1,7 @@
 //! Takes the shard, wires threads to graphs, and lets them run.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -33,6 +34,7 @@ use crate::{
         worker::{self as ingest_worker, Ingest},
     },
     intake::Intake,
+    lookout::Lookout,
     operators::Operators,
     ports::{
         clock::Clock,
@@ -129,12 +131,20 @@ pub fn start<W: Waiter>(
     let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
     let (pages_sender, pages) = bounded(1);
 
-    let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender);
+    let ingest_wake = Arc::new(Wake::default());
+    let lookout = Arc::new(Lookout::new(fence.seq, Arc::clone(&ingest_wake)));
+    let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender, Arc::clone(&lookout));
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
         let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
         Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, fence.epoch)
     });
-    let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
+    let (ingest, intake) = shared.spawn_ingest(
+        settings,
+        (stores.journal, armed),
+        confirmed,
+        feed,
+        (ingest_wake, lookout),
+    );
     let running = Running { ingest, apply, keeper };
     Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running })
 }
@@ -202,6 +212,7 @@ impl Shared {
         backlog: Box<dyn Backlog>,
         asked: Receiver<Keep>,
         pages: Sender<Page>,
+        lookout: Arc<Lookout>,
     ) -> JoinHandle<()> {
         let keeper = Keeper {
             backlog,
@@ -212,6 +223,9 @@ impl Shared {
             pages,
             wake: Arc::clone(&self.apply_wake),
             counters: Arc::clone(&self.counters),
+            lookout,
+            recent: VecDeque::new(),
+            again: None,
         };
         spawn("keeper", move || keeper.run())
     }
@@ -219,18 +233,18 @@ impl Shared {
     fn spawn_ingest<W: Waiter>(
         &self,
         settings: &Settings,
-        journal: Box<dyn Journal>,
-        armed: Armed,
+        (journal, armed): (Box<dyn Journal>, Armed),
         confirmed: Receiver<Vec<Fingerprint>>,
         feed: Arc<Feed>,
+        (wake, lookout): (Arc<Wake>, Arc<Lookout>),
     ) -> (WorkerGuards<()>, Intake<W>) {
-        let wake = Arc::new(Wake::default());
         let (intake, events) = Intake::new(Arc::clone(&wake), Arc::clone(&self.counters));
         let around = Surroundings {
             shard: settings.shard,
             clock: Arc::clone(&self.clock),
             wake: Arc::clone(&wake),
             counters: Arc::clone(&self.counters),
+            lookout,
             ack_deadline: settings.ack_deadline,
         };
         let epochs = EpochClock::new(armed.fence().epoch, settings.flush_interval);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
+#[path = "memory/heal.rs"]
+mod heal;
 mod support;
 
 use std::{
@@ -304,43 +306,6 @@ fn a_journal_that_went_back_is_carried_on_from_the_tables() {
     let fence = restored.clone().fence().unwrap();
     assert!(fence.seq > applied.seq && fence.epoch > applied.epoch);
     assert_eq!(errors.counts().len(), 2);
-}
-
-#[test]
-fn what_a_journal_forgets_under_way_is_still_applied_from_memory() {
-    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
-    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
-    let mut run = Run::start(&long, stores(&journal, &errors), 1);
-    run.offer(&body("kept", 0));
-    run.outcomes();
-    let backup = journal.backup();
-    run.offer(&body("forgotten by the journal", 0));
-    while run.pipeline.counters.acked.get() < 2 {
-        std::thread::yield_now();
-    }
-    journal.restore(&backup);
-    run.offer(&body("too late", 0));
-    let stop = run.pipeline.stops.recv().unwrap();
-    assert!(matches!(stop, Stop::JournalRegressed { .. }) && stop.wants_drain(), "{stop}");
-    run.end();
-    let counted = |message| errors.counts().contains_key(&fingerprint(message));
-    assert!(counted("kept") && counted("forgotten by the journal") && !counted("too late"));
-}
-
-#[test]
-fn a_journal_from_before_the_writers_term_is_no_successor() {
-    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
-    let empty = journal.backup();
-    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
-    let mut run = Run::start(&long, stores(&journal, &errors), 1);
-    run.offer(&body("acknowledged", 0));
-    run.outcomes();
-    journal.restore(&empty);
-    run.offer(&body("too late", 0));
-    let stop = run.pipeline.stops.recv().unwrap();
-    assert!(matches!(stop, Stop::JournalRegressed { .. }), "{stop}");
-    run.end();
-    assert!(errors.counts().contains_key(&fingerprint("acknowledged")));
 }
 
 #[test]

@@ -6,19 +6,23 @@ use crossbeam_channel::{Receiver, Sender};
 use errsift_ops::id::{Nonce, Shard};
 use errsift_pipeline::{
     failpoints,
-    ports::journal::{
-        Acquired, Armed, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-        JournalFault, Progress,
+    ports::{
+        heal::Heal,
+        journal::{
+            Acquired, Armed, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+            JournalFault, Progress,
+        },
     },
 };
 use rusqlite::{Connection, Error, ErrorCode, params};
 
-use super::{Sync, Turn, connect, fence, stored};
+use super::{Sync, Turn, connect, fence, heal, stored};
 
 /// What the thread is asked to do.
 pub enum Order {
     Commit(Commit, CommitDone),
     Rearm(FenceDone),
+    Heal(Heal, FenceDone),
     Acquire { nonce: Nonce, at_least: Progress, answer: Sender<Result<Acquired, JournalFault>> },
 }
 
@@ -51,6 +55,7 @@ impl Committer {
             match order {
                 Order::Commit(commit, done) => done(self.commit(&commit)),
                 Order::Rearm(done) => done(self.read_fence().map_err(JournalFault::new)),
+                Order::Heal(heal, done) => done(self.heal(&heal)),
                 Order::Acquire { nonce, at_least, answer } => {
                     // whoever asked waits for it, unless its thread is gone
                     let _ = answer.send(self.acquire(nonce, at_least));
@@ -106,6 +111,17 @@ impl Committer {
                 armed: Armed::verify(&after, read).map_err(JournalFault::new)?,
                 before,
             }),
+            Err(Fault::Before(error) | Fault::During(error)) => Err(JournalFault::new(error)),
+            Err(Fault::Moved(found)) => Err(JournalFault::new(CommitFault::Moved { found })),
+        }
+    }
+
+    fn heal(&mut self, heal: &Heal) -> Result<Fence, JournalFault> {
+        let shard = self.shard;
+        let outcome = self.transact(|conn| heal::give_back(conn, shard, heal).map(Ok));
+        match outcome {
+            Ok(Some(read)) => Ok(read),
+            Ok(None) => Err(JournalFault::new("the list does not fit the fence")),
             Err(Fault::Before(error) | Fault::During(error)) => Err(JournalFault::new(error)),
             Err(Fault::Moved(found)) => Err(JournalFault::new(CommitFault::Moved { found })),
         }

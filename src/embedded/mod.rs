@@ -13,6 +13,7 @@ mod dead;
 mod errors;
 mod faults;
 mod fence;
+mod heal;
 mod inspect;
 mod journal;
 mod queries;

@@ -4,9 +4,12 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
 };
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-    Journal, JournalFault, JournalSize, Page, Progress,
+use errsift_pipeline::ports::{
+    heal::Heal,
+    journal::{
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+        Journal, JournalFault, JournalSize, Page, Progress,
+    },
 };
 
 use super::{Ended, Meter};
@@ -26,6 +29,8 @@ pub const OPERATIONS: &[&str] = &[
     "pending_all",
     "fence",
     "size",
+    "heal",
+    "weaker",
 ];
 
 impl Ended for CommitResult {
@@ -86,6 +91,18 @@ impl Journal for MeteredJournal {
             done(read);
         }));
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        let meter = self.meter.clone();
+        let begun = meter.clock.monotonic();
+        self.journal.heal(
+            heal,
+            Box::new(move |read| {
+                meter.observe("heal", read.status(), begun);
+                done(read);
+            }),
+        );
+    }
 }
 
 /// The reading end.
@@ -144,5 +161,9 @@ impl Backlog for MeteredBacklog {
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.meter.timed("size", || self.backlog.size())
+    }
+
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        self.meter.timed("weaker", || self.backlog.weaker())
     }
 }

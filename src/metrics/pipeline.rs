@@ -30,6 +30,21 @@ pub const TOTALS: &[(&str, &str, Read)] = &[
     ("errsift_flights_total", "Flights executed", |c| &c.flights),
     ("errsift_refused_flights_total", "Commits that the journal refused", |c| &c.refused),
     ("errsift_unknown_flights_total", "Commits whose answer was lost", |c| &c.unknown),
+    (
+        "errsift_journal_regressions_total",
+        "Times that the journal was found without flights that it had executed",
+        |c| &c.regressions,
+    ),
+    (
+        "errsift_journal_healed_jobs_total",
+        "Jobs that a journal which went back was given again",
+        |c| &c.healed_jobs,
+    ),
+    (
+        "errsift_acked_lost_events_total",
+        "Events that the journal has forgotten and that could not be given back",
+        |c| &c.acked_lost,
+    ),
     ("errsift_paged_flights_total", "Flights that apply reads back from the journal", |c| &c.paged),
     ("errsift_applied_epochs_total", "Epochs applied, once for each apply worker", |c| &c.epochs),
     ("errsift_count_rows_total", "Rows of counts applied", |c| &c.count_rows),

@@ -10,7 +10,7 @@ use redis::{
     Connection, ConnectionInfo, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value,
 };
 
-use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, follow, sentinel::Node, wire};
+use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, check, follow, sentinel::Node, wire};
 
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
@@ -246,5 +246,22 @@ impl Backlog for RedisBacklog {
             let bytes = Option::<u64>::from_redis_value(bytes)?.unwrap_or(0);
             Ok(JournalSize { jobs, bytes })
         })
+    }
+
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        let demand = self.store.demand;
+        if demand.allow_weaker {
+            return Ok(None);
+        }
+        let checks = check::wanted(demand.durability, |name| {
+            self.ask(|connection, _| {
+                Ok(match redis::cmd("CONFIG").arg(&["GET", name]).query(connection) {
+                    Err(error) if error.is_unrecoverable_error() => return Err(error),
+                    // one that the server does not tell is judged like any other
+                    answer => answer.unwrap_or(Value::Nil),
+                })
+            })
+        })?;
+        Ok(demand.judge("redis", &checks).err())
     }
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use errsift_ops::id::Nonce;
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
-    Progress,
+use errsift_pipeline::ports::{
+    heal::Heal,
+    journal::{
+        Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
+        Progress,
+    },
 };
 use redis::Value;
 
 use super::{
-    RedisStore, check, commit,
+    RedisStore, check, commit, heal,
     link::{Due, Link},
     wire::{self, Wire},
 };
@@ -46,6 +49,16 @@ impl RedisJournal {
         if let Some(link) = self.link.take() {
             link.close();
         }
+    }
+
+    /// Makes a new connection; the one before may still be open, when the fence has moved.
+    fn dial(
+        &mut self,
+        prepare: impl FnOnce(&RedisStore, &mut Wire) -> Result<(), JournalFault> + Send + 'static,
+        done: FenceDone,
+    ) {
+        self.let_go();
+        self.link = Some(Link::dial(self.store.clone(), prepare, done));
     }
 
     /// One try.
@@ -97,7 +110,7 @@ impl RedisJournal {
 
     /// Commits and trims keep fence and list together: if they differ, somebody else has changed
     /// the keys, and going on would number new flights like old ones or trim the wrong jobs.
-    fn check_list(
+    pub(super) fn check_list(
         &self,
         wire: &mut Wire,
         fence: &Fence,
@@ -119,7 +132,7 @@ impl RedisJournal {
     }
 
     /// A key of another type would let half of a commit through.
-    fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
+    pub(super) fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
         let keys = &self.store.keys;
         for (key, expected) in [(&keys.fence, "hash"), (&keys.journal, "list"), (&keys.pos, "hash")]
         {
@@ -185,7 +198,10 @@ impl Journal for RedisJournal {
     }
 
     fn rearm(&mut self, done: FenceDone) {
-        self.let_go();
-        self.link = Some(Link::dial(self.store.clone(), done));
+        self.dial(|_, _| Ok(()), done);
+    }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        self.dial(move |store, wire| heal::give_back(store, wire, &heal), done);
     }
 }

@@ -71,8 +71,12 @@ impl Link {
     }
 
     /// A link that is being made: it connects on a thread of its own, checks what the server's
-    /// settings promise, watches and reads the fence, and tells `done`.
-    pub(super) fn dial(store: RedisStore, done: FenceDone) -> Arc<Self> {
+    /// settings promise, lets `prepare` do its part, watches and reads the fence, and tells `done`.
+    pub(super) fn dial(
+        store: RedisStore,
+        prepare: impl FnOnce(&RedisStore, &mut Wire) -> Result<(), JournalFault> + Send + 'static,
+        done: FenceDone,
+    ) -> Arc<Self> {
         let link = Arc::new(Self::default());
         let reader = Arc::clone(&link);
         // whoever gets it: the thread, or this one if there is no thread to be had
@@ -82,6 +86,7 @@ impl Link {
             let Some(done) = locked(&hear).take() else { return };
             let armed = Wire::connect(&store).and_then(|mut wire| {
                 check::demand(&store, &mut wire)?;
+                prepare(&store, &mut wire)?;
                 wire.call(redis::cmd("WATCH").arg(&store.keys.fence))?;
                 let fence = wire::fence(&wire.call(&wire::read_fence(&store.keys.fence))?)?;
                 commit::demand_replicated(&store, &mut wire)?;

@@ -17,6 +17,7 @@ mod backlog;
 mod check;
 mod commit;
 mod follow;
+mod heal;
 mod inspect;
 mod journal;
 mod link;

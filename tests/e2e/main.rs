@@ -15,6 +15,7 @@ mod drain;
 mod exporters;
 mod failover;
 mod fingerprint;
+mod heal;
 mod hostile;
 mod http;
 mod journal;

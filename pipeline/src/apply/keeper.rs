@@ -1,7 +1,7 @@
 //! The thread that keeps the journal in order for apply: it pages, trims and adds pending counts,
 //! so that no worker waits for a socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender, select, tick};
 use errsift_ops::{
@@ -14,9 +14,10 @@ use crate::{
     counters::Counters,
     epochs::OpenEpochs,
     failpoints,
+    lookout::Lookout,
     ports::{
         errors::{Claim, ErrorsWriter, Settled},
-        journal::{Backlog, Page},
+        journal::{Backlog, Fence, Page},
     },
     settings::PAGE_JOBS,
     wake::Wake,
@@ -35,8 +36,13 @@ pub(crate) enum Keep {
     Trim(Epoch, Seq),
 }
 
-/// How often the journal's size is read.
+/// How often the journal's size and fence are read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often its settings are.
+const SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
+/// Epochs trimmed last whose pending counts are dropped once more with each trim: a journal that
+/// goes back has them again, and nobody else would know of them.
+const RECENT_EPOCHS: usize = 64;
 
 /// The keeper's belongings.
 pub(crate) struct Keeper {
@@ -48,6 +54,11 @@ pub(crate) struct Keeper {
     pub(crate) pages: Sender<Page>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) lookout: Arc<Lookout>,
+    /// Epochs trimmed last.
+    pub(crate) recent: VecDeque<Epoch>,
+    /// The page that a journal without its last flights could not give.
+    pub(crate) again: Option<Seq>,
 }
 
 impl Keeper {
@@ -56,6 +67,7 @@ impl Keeper {
         let mut trim = None;
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
+        let settings = tick(SETTINGS_INTERVAL);
         loop {
             select! {
                 recv(asked) -> keep => match keep {
@@ -68,7 +80,14 @@ impl Keeper {
                         return;
                     }
                 },
-                recv(ticks) -> _ => self.read_size(),
+                recv(ticks) -> _ => {
+                    self.read_size();
+                    self.went_back();
+                    if let Some(from) = self.again.take() {
+                        self.page(from, &mut retry);
+                    }
+                }
+                recv(settings) -> _ => self.read_settings(),
             }
             // reading the guards back may take long while the tables are away: others go first
             if self.asked.is_empty() {
@@ -84,6 +103,12 @@ impl Keeper {
             match self.backlog.page(from, PAGE_JOBS) {
                 Ok(page) => {
                     retry.succeeded();
+                    // whatever came before was trimmed because every part has it
+                    self.lookout.note_applied(Seq(page.base.0.saturating_sub(1)));
+                    if page.jobs.is_empty() && self.went_back() {
+                        self.again = Some(from);
+                        return;
+                    }
                     // the worker is gone only when the process ends
                     let _ = self.pages.send(page);
                     self.wake.wake();
@@ -146,17 +171,22 @@ impl Keeper {
             return false;
         }
         failpoints::pass("trim_confirmed");
-        let epochs: Vec<_> = self
+        self.lookout.note_applied(seq);
+        let mut epochs: Vec<_> = self
             .epochs
             .between(Epoch::default(), Some(Epoch(epoch.0 + 1)))
             .into_iter()
             .map(|(epoch, _)| epoch)
             .collect();
+        let trimmed = epochs.clone();
+        epochs.extend(&self.recent);
         if let Err(fault) = self.backlog.trim(seq, &epochs) {
             tracing::warn!(%fault, "journal not trimmed");
             return false;
         }
         failpoints::pass("trim_done");
+        self.recent.extend(trimmed);
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT_EPOCHS));
         self.epochs.forget(epoch);
         self.counters.applied_epoch.set(epoch.0);
         self.read_size();
@@ -172,6 +202,28 @@ impl Keeper {
             && settled.guards.iter().all(|guard| guard.epoch == at)
         {
             self.counters.applied_difference.set(journaled, settled.events());
+        }
+    }
+
+    /// Whether the journal has forgotten flights: then its writer, which may have nothing to write,
+    /// is told.
+    fn went_back(&mut self) -> bool {
+        // read first: whatever is executed meanwhile only adds to the fence
+        let executed = self.lookout.executed();
+        let Claim { term, nonce, .. } = self.claim;
+        let expected = Fence { term, nonce, seq: executed, ..Fence::default() };
+        let behind = self.backlog.fence().is_ok_and(|found| expected.went_back(&found));
+        if behind {
+            self.lookout.doubt();
+        }
+        behind
+    }
+
+    /// Has the journal's writer look at settings that are weaker than asked. It refuses to go on
+    /// with them until they are mended, and says which they are.
+    fn read_settings(&mut self) {
+        if let Ok(Some(_)) = self.backlog.weaker() {
+            self.lookout.doubt();
         }
     }
 

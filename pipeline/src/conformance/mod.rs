@@ -9,6 +9,7 @@
 pub mod dead;
 pub mod details;
 pub mod errors;
+mod heal;
 pub mod journal;
 pub mod pending;
 

@@ -12,9 +12,12 @@ use errsift_ops::{
 };
 
 use super::locked;
-use crate::ports::journal::{
-    Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-    JournalFault, JournalSize, Page, Progress,
+use crate::ports::{
+    heal::Heal,
+    journal::{
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
+        JournalFault, JournalSize, Page, Progress,
+    },
 };
 
 /// One shard's journal in memory; clones share it, as connections share a server.
@@ -27,11 +30,23 @@ struct Contents {
     base: u64,
     jobs: VecDeque<Bytes>,
     pending: BTreeMap<Epoch, BTreeMap<Fingerprint, u64>>,
+    /// The fences before each commit since the shard was taken.
+    history: VecDeque<Fence>,
 }
+
+/// Flights that can be forgotten one by one.
+const HISTORY: usize = 1_024;
 
 impl Contents {
     fn base(&self) -> Seq {
         Seq(self.base.max(1))
+    }
+
+    fn remember(&mut self, before: Fence) {
+        self.history.push_back(before);
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
     }
 }
 
@@ -47,6 +62,28 @@ impl MemoryJournal {
         let contents = locked(&backup.0).clone();
         *locked(&self.0) = contents;
     }
+
+    /// Forgets the last `flights` since the shard was taken, as a server does that had not synced
+    /// them yet, under the feet of whoever uses it. Says how many it had.
+    pub fn forget(&self, flights: usize) -> usize {
+        let mut contents = locked(&self.0);
+        for forgotten in 0..flights {
+            let Some(before) = contents.history.pop_back() else {
+                return forgotten;
+            };
+            contents.fence = before;
+            if contents.jobs.pop_back().is_none() {
+                // trimmed: every part has it
+                contents.base = before.seq.next().0;
+            }
+        }
+        flights
+    }
+
+    /// Forgets everything, under the feet of whoever uses it.
+    pub fn empty(&self) {
+        *locked(&self.0) = Contents::default();
+    }
 }
 
 impl Journal for MemoryJournal {
@@ -58,6 +95,7 @@ impl Journal for MemoryJournal {
             contents.base = at_least.seq.next().0;
             contents.jobs.clear();
         }
+        contents.history.clear();
         let armed = Armed::verify(&contents.fence, contents.fence);
         let armed = armed.map_err(JournalFault::new)?;
         Ok(Acquired { armed, before })
@@ -71,6 +109,7 @@ impl Journal for MemoryJournal {
             return done(Err(CommitFault::Moved { found }));
         }
         contents.jobs.push_back(commit.job);
+        contents.remember(found);
         contents.fence = commit.fence;
         drop(contents);
         done(Armed::verify(&commit.fence, commit.fence));
@@ -82,6 +121,26 @@ impl Journal for MemoryJournal {
 
     fn rearm(&mut self, done: FenceDone) {
         let fence = locked(&self.0).fence;
+        done(Ok(fence));
+    }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        let mut contents = locked(&self.0);
+        if contents.fence == heal.found {
+            if let Some(base) = heal.base {
+                contents.base = base.0;
+                contents.jobs.clear();
+                contents.history.clear();
+            }
+            for recent in heal.jobs {
+                let before = std::mem::replace(&mut contents.fence, recent.after);
+                contents.remember(before);
+                contents.jobs.push_back(recent.job);
+            }
+            contents.fence = heal.after;
+        }
+        let fence = contents.fence;
+        drop(contents);
         done(Ok(fence));
     }
 }

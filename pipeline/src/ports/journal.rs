@@ -9,8 +9,10 @@ use errsift_ops::{
     id::{Epoch, Nonce, Seq, Term},
 };
 
+use super::heal::Heal;
+
 /// What stands in front of the journal: who may write, and how far it has come. Only taking the
-/// shard and committing a flight write it.
+/// shard, committing a flight and healing write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fence {
     /// The writer's generation.
@@ -29,6 +31,12 @@ impl Fence {
     /// Whether `other` was written by the same writer.
     pub fn same_writer(&self, other: &Self) -> bool {
         self.term == other.term && self.nonce == other.nonce
+    }
+
+    /// Whether a journal `found` where this fence should stand has forgotten something. Terms only
+    /// grow: a lower one is not a successor's but from before this writer's.
+    pub fn went_back(&self, found: &Self) -> bool {
+        found.term < self.term || (self.same_writer(found) && found.seq < self.seq)
     }
 }
 
@@ -147,6 +155,12 @@ pub trait Journal: Send + 'static {
     /// Reconnects if need be, arms the fence anew, reads it, and makes sure that what it says is
     /// durable at the configured level; returns at once, `done` hears.
     fn rearm(&mut self, done: FenceDone);
+
+    /// Gives a journal that came back without its last flights these again, if the fence still is
+    /// as it was found, and does what [`rearm`](Self::rearm) does; returns at once, `done` hears
+    /// the fence as it then stands. Whoever hears nothing of it reads the fence: it stands where it
+    /// stood, at the end of one of [`Heal::pieces`], or where it should. Doing it again is right.
+    fn heal(&mut self, heal: Heal, done: FenceDone);
 }
 
 /// How far a store has come.
@@ -240,6 +254,12 @@ pub trait Backlog: Send + 'static {
 
     /// Jobs in the list and bytes in them.
     fn size(&mut self) -> Result<JournalSize, JournalFault>;
+
+    /// In which settings the store keeps less than was asked for, for people; `None` if in none, or
+    /// if that was allowed. Asked every few seconds.
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        Ok(None)
+    }
 }
 
 /// What lies in the journal.

@@ -22,6 +22,7 @@ use errsift_pipeline::{
             Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
             ErrorsWriter, Guards, Range, Settled,
         },
+        heal::Heal,
         journal::{
             Acquired, Armed, Commit, CommitDone, CommitFault, FenceDone, Journal, JournalFault,
             Progress,
@@ -97,6 +98,10 @@ impl Journal for Late {
     fn rearm(&mut self, done: FenceDone) {
         self.journal.rearm(done);
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        self.journal.heal(heal, done);
+    }
 }
 
 /// A journal that refuses every commit while it is broken.
@@ -125,6 +130,10 @@ impl Journal for Breaking {
 
     fn rearm(&mut self, done: FenceDone) {
         self.journal.rearm(done);
+    }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        self.journal.heal(heal, done);
     }
 }
 

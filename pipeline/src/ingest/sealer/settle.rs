@@ -94,6 +94,9 @@ impl<W: Waiter> Sealer<W> {
         self.counters.dropped.add(flight.events().saturating_sub(events));
         self.counters.journaled.set(journaled);
         self.up();
+        let (after, job) = (*armed.fence(), flight.job_at(armed.fence()));
+        self.ring.push(after, job, self.clock.monotonic());
+        self.lookout.note_executed(after.seq);
         self.epochs.executed(flight.seq());
         self.state = State::Ready(armed);
         Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
@@ -105,12 +108,15 @@ impl<W: Waiter> Sealer<W> {
             self.state = state;
             return None;
         };
+        if let Ok(found) = &read {
+            self.note_read(&fence, found);
+        }
         match (read, flight) {
             (Ok(found), Some(flight)) => self.settle_flight(flight, found),
             (Ok(found), None) => {
                 match Armed::verify(&fence, found) {
                     Ok(armed) => self.send_probe(armed),
-                    Err(_) => self.halt(&fence, found),
+                    Err(_) => self.restore(None, fence, found),
                 }
                 None
             }
@@ -131,8 +137,8 @@ impl<W: Waiter> Sealer<W> {
             flight.waiters.answer(&Outcome::Stored, self.clock.monotonic());
             return Some(self.executed(flight, armed));
         }
-        if let Some(original) = flight.replaced
-            && let Ok(armed) = Armed::verify(&original, found)
+        if let Some(first) = flight.first_sent()
+            && let Ok(armed) = Armed::verify(first, found)
         {
             // the bytes first sent came through after all: apply finds them in the journal
             let mut executed = self.executed(flight, armed);
@@ -142,9 +148,8 @@ impl<W: Waiter> Sealer<W> {
         if let Ok(armed) = Armed::verify(&flight.before, found) {
             self.send_again(flight, armed);
         } else {
-            flight.waiters.answer(&Outcome::MaybeStored, self.clock.monotonic());
-            self.stranded = flight.events();
-            self.halt(&flight.before, found);
+            let before = flight.before;
+            self.restore(Some(flight), before, found);
         }
         None
     }
@@ -179,7 +184,7 @@ impl<W: Waiter> Sealer<W> {
         }
     }
 
-    fn down(&mut self) {
+    pub(super) fn down(&mut self) {
         self.counters.journal_up.set(0);
         self.down_since.get_or_insert(self.clock.monotonic());
     }
@@ -188,18 +193,6 @@ impl<W: Waiter> Sealer<W> {
         self.counters.journal_up.set(1);
         self.down_since = None;
         self.failures = 0;
-    }
-
-    fn halt(&mut self, expected: &Fence, found: Fence) {
-        self.state = State::Stopped;
-        self.down();
-        // terms only grow: a lower one is not a successor's but a journal from before ours
-        let went_back = expected.same_writer(&found) || found.term < expected.term;
-        self.stop = Some(if went_back {
-            Stop::JournalRegressed { expected: expected.seq, found: found.seq }
-        } else {
-            Stop::Fenced(format!("journal holds term {}, ours is {}", found.term, expected.term))
-        });
     }
 
     /// Tells those whose time is up; drops a flight that nobody waits for and that was certainly
@@ -244,6 +237,7 @@ impl<W: Waiter> Sealer<W> {
             (None, Some(armed)) => self.send_probe(armed),
             (flight, None) => {
                 failpoints::pass("rearm_begin");
+                self.lookout.looked_at();
                 self.state = State::Rearming { flight, fence };
                 let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
                 self.journal.rearm(Box::new(move |read| {
