@@ -9,6 +9,7 @@ use std::sync::{
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
+    timestamp::Timestamp,
 };
 
 use crate::ports::{
@@ -17,8 +18,8 @@ use crate::ports::{
         ErrorsWriter, Guards, Range,
     },
     journal::{
-        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-        JournalFault, JournalSize, Page, Progress,
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, JobIds,
+        Journal, JournalFault, JournalSize, Page, Progress,
     },
 };
 
@@ -166,6 +167,28 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.faults.journal()?;
         self.store.size()
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        match self.faults.next() {
+            None => self.store.trim_keeping(upto, epochs, ids, since),
+            Some(How::LostAnswer) => {
+                self.store.trim_keeping(upto, epochs, ids, since)?;
+                Err(JournalFault::new("fault on purpose"))
+            }
+            Some(How::Refused | How::LostRequest) => Err(JournalFault::new("fault on purpose")),
+        }
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.faults.journal()?;
+        self.store.kept_ids()
     }
 }
 

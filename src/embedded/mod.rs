@@ -12,6 +12,7 @@ mod committer;
 mod errors;
 mod faults;
 mod fence;
+mod ids;
 mod inspect;
 mod journal;
 mod queries;

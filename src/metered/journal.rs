@@ -3,10 +3,11 @@
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    timestamp::Timestamp,
 };
 use errsift_pipeline::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-    Journal, JournalFault, JournalSize, Page, Progress,
+    JobIds, Journal, JournalFault, JournalSize, Page, Progress,
 };
 
 use super::{Ended, Meter};
@@ -26,6 +27,8 @@ pub const OPERATIONS: &[&str] = &[
     "pending_all",
     "fence",
     "size",
+    "trim_keeping",
+    "kept_ids",
 ];
 
 impl Ended for CommitResult {
@@ -144,5 +147,20 @@ impl Backlog for MeteredBacklog {
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.meter.timed("size", || self.backlog.size())
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let trim = || self.backlog.trim_keeping(upto, epochs, ids, since);
+        self.meter.timed("trim_keeping", trim)
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.meter.timed("kept_ids", || self.backlog.kept_ids())
     }
 }

@@ -13,7 +13,9 @@ use crate::{
     apply::retry::Retry,
     counters::Counters,
     epochs::OpenEpochs,
+    ids::JournaledIds,
     ports::{
+        clock::Clock,
         errors::{Claim, ErrorsWriter, Guards},
         journal::{Backlog, Page},
     },
@@ -43,6 +45,8 @@ pub(crate) struct Keeper {
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
     pub(crate) epochs: Arc<OpenEpochs>,
+    pub(crate) journaled: Arc<JournaledIds>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) asked: Receiver<Keep>,
     pub(crate) pages: Sender<Page>,
     pub(crate) wake: Arc<Wake>,
@@ -144,10 +148,12 @@ impl Keeper {
             .into_iter()
             .map(|(epoch, _)| epoch)
             .collect();
-        if let Err(fault) = self.backlog.trim(seq, &epochs) {
+        let (ids, since) = self.journaled.keeping(epoch, self.clock.wall());
+        if let Err(fault) = self.backlog.trim_keeping(seq, &epochs, &ids, since) {
             tracing::warn!(%fault, "journal not trimmed");
             return false;
         }
+        self.journaled.kept(epoch, (&ids, since));
         self.epochs.forget(epoch);
         self.counters.applied_epoch.set(epoch.0);
         self.read_size();

@@ -8,6 +8,7 @@
 
 pub mod details;
 pub mod errors;
+pub mod ids;
 pub mod journal;
 pub mod pending;
 
