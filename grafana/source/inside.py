@@ -113,6 +113,14 @@ JOURNAL = row(
          ["journaled", "counted", "pending", "dead", "dead_dropped"]], "short", 12, 8,
     ),
     graph(
+        "events sent again",
+        "Events whose id came before are answered and not counted. Crowded out above 0: more ids "
+        "than errsift remembers, and some may count twice when they come again.",
+        [(rate("errsift_duplicates_total"), "left out/s"),
+         (rate("errsift_event_ids_crowded_out_total"), "crowded out/s"),
+         (total("errsift_event_ids"), "ids remembered")], "short", 12, 8,
+    ),
+    graph(
         "epoch applied and term",
         "The epoch is a time and moves at each flush. A term that grows without a restart of yours "
         "is another process that claims the shard: ErrsiftFenced.",

@@ -6,13 +6,18 @@
 //! |---|---|
 //! | 4 | magic `ESJB` |
 //! | 2 | version, 1 |
-//! | 2 | flags, none defined yet: a reader refuses bits it does not know |
+//! | 2 | flags, below: a reader refuses bits it does not know |
 //! | 2 | shard |
 //! | 8 × 3 | term, seq, epoch |
 //! | 8 × 2 | received min, received max: milliseconds since 1970 |
 //! | 4 | number of entries |
 //! | … | entries: fingerprint (32), window start in ms (8), count (8), first, last (8 × 2), details |
+//! | … | with flag 2: number of event ids (4), and each (16) |
 //! | 4 | CRC32C of all before |
+//!
+//! | flag | means |
+//! |---|---|
+//! | 2 | event ids follow the entries; not set if there are none |
 //!
 //! Details are one byte, 0 for none, or 1 followed by the rule's version (2), the message, the six
 //! optional texts (stack trace, type, level, service, environment, release), each a length (4)
@@ -21,7 +26,7 @@
 //! A flight's size follows its distinct errors, not its events.
 
 use crate::{
-    event::Payload,
+    event::{EVENT_ID_BYTES, EventId, Payload},
     fingerprint::{Fingerprint, RuleVersion},
     flight::{Details, Entry, Flight},
     id::{Epoch, Seq, Shard, Term},
@@ -32,6 +37,9 @@ use crate::{
 
 const MAGIC: [u8; 4] = *b"ESJB";
 const VERSION: u16 = 1;
+/// Event ids follow the entries.
+const IDS: u16 = 2;
+const KNOWN_FLAGS: u16 = IDS;
 const ABSENT: u32 = u32::MAX;
 /// Bytes before the entries.
 const HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 8 * 5 + 4;
@@ -61,7 +69,7 @@ pub enum JobError {
     Magic,
     /// Written by a newer errsift.
     #[error(
-        "job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} without flags"
+        "job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} and flags {KNOWN_FLAGS:#06x}"
     )]
     Newer {
         /// The job's version.
@@ -85,11 +93,12 @@ pub enum JobError {
 /// Writes `job` to bytes.
 pub fn encode(job: &Job) -> Vec<u8> {
     let flight = &job.flight;
-    let mut out =
-        Vec::with_capacity(HEADER_BYTES + CRC_BYTES + flight.entries.len() * ENTRY_BYTES_MIN);
+    let flags = if flight.ids.is_empty() { 0 } else { IDS };
+    let content = flight.entries.len() * ENTRY_BYTES_MIN + flight.ids.len() * EVENT_ID_BYTES;
+    let mut out = Vec::with_capacity(HEADER_BYTES + CRC_BYTES + content);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
-    out.extend(0_u16.to_le_bytes());
+    out.extend(flags.to_le_bytes());
     out.extend(job.shard.0.to_le_bytes());
     for number in [job.term.0, flight.seq.0, flight.epoch.0] {
         out.extend(number.to_le_bytes());
@@ -105,6 +114,10 @@ pub fn encode(job: &Job) -> Vec<u8> {
         out.extend(entry.tally.first.millis().to_le_bytes());
         out.extend(entry.tally.last.millis().to_le_bytes());
         put_details(&mut out, entry.details.as_deref());
+    }
+    if flags & IDS != 0 {
+        put_length(&mut out, flight.ids.len());
+        out.extend(flight.ids.iter().flat_map(|id| id.to_bytes()));
     }
     let crc = crc32c::crc32c(&out);
     out.extend(crc.to_le_bytes());
@@ -158,7 +171,7 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
         return Err(JobError::Magic);
     }
     let (version, flags) = (reader.u16()?, reader.u16()?);
-    if version != VERSION || flags != 0 {
+    if version != VERSION || flags & !KNOWN_FLAGS != 0 {
         return Err(JobError::Newer { version, flags });
     }
     let Some((content, crc)) = bytes.split_last_chunk::<CRC_BYTES>() else {
@@ -178,10 +191,12 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
         return Err(JobError::Content("number of entries"));
     }
     let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
+    let ids = if flags & IDS == 0 { Vec::new() } else { reader.ids()? };
     if reader.at != content.len() {
         return Err(JobError::Content("length"));
     }
-    Ok(Job { shard, term, flight: Flight { seq, epoch, received_min, received_max, entries } })
+    let flight = Flight { seq, epoch, received_min, received_max, entries, ids };
+    Ok(Job { shard, term, flight })
 }
 
 struct Reader<'a> {
@@ -235,6 +250,14 @@ impl<'a> Reader<'a> {
             [_] => return Err(JobError::Content("details")),
         };
         Ok(Entry { fingerprint, window, tally, details })
+    }
+
+    fn ids(&mut self) -> Result<Vec<EventId>, JobError> {
+        let count = self.length()?;
+        if count > self.bytes.len() / EVENT_ID_BYTES {
+            return Err(JobError::Content("number of event ids"));
+        }
+        (0..count).map(|_| self.array().map(EventId::from_bytes)).collect()
     }
 
     fn details(&mut self) -> Result<Details, JobError> {
@@ -315,7 +338,11 @@ mod tests {
     }
 
     prop_compose! {
-        fn jobs()(entries in proptest::collection::vec(entries(), 0..5), numbers in any::<[u64; 3]>()) -> Job {
+        fn jobs()(
+            entries in proptest::collection::vec(entries(), 0..5),
+            numbers in any::<[u64; 3]>(),
+            ids in proptest::collection::vec(any::<u128>().prop_map(EventId), 0..4),
+        ) -> Job {
             Job {
                 shard: Shard(3),
                 term: Term(numbers[0]),
@@ -325,6 +352,7 @@ mod tests {
                     received_min: Timestamp::from_millis(1),
                     received_max: Timestamp::from_millis(2),
                     entries,
+                    ids,
                 },
             }
         }
@@ -346,9 +374,11 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_crash_the_reader(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_crash_the_reader(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..300), flags in 0..8_u8
+        ) {
             let _ = decode(&bytes);
-            let mut framed = [&MAGIC[..], &[1, 0, 0, 0]].concat();
+            let mut framed = [&MAGIC[..], &[1, 0, flags, 0]].concat();
             framed.append(&mut bytes);
             let crc = crc32c::crc32c(&framed);
             framed.extend(crc.to_le_bytes());
@@ -367,8 +397,13 @@ mod tests {
                 received_min: Timestamp::default(),
                 received_max: Timestamp::default(),
                 entries: Vec::new(),
+                ids: Vec::new(),
             },
         });
+        assert_eq!(bytes[4..8], [1, 0, 0, 0], "without ids as ever");
+        bytes[6] = 0x80;
+        assert_eq!(decode(&bytes), Err(JobError::Newer { version: 1, flags: 0x80 }));
+        bytes[6] = 0;
         bytes[4] = 2;
         assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
         assert_eq!(decode(b"RDB0"), Err(JobError::Magic));

@@ -122,8 +122,8 @@ pub struct Counters {
     pub dropped: Counter,
     /// Events taken in and neither refused, dropped nor executed yet.
     pub in_flight: Counter,
-    /// The ledger's first difference: events taken from the channel, less those refused, dropped,
-    /// in flight and journaled. Reckoned by the ingest worker between two steps, when nothing
+    /// The ledger's first difference: events taken from the channel, less those refused, left out,
+    /// dropped, in flight and journaled. Reckoned by the ingest worker between two steps, when nothing
     /// moves, so it is exact at any time.
     pub acked_difference: Difference,
     /// The ledger's second difference: the fence's events at the end of the last applied epoch,
@@ -183,6 +183,12 @@ pub struct Counters {
     pub errors_up: Counter,
     /// Threads that cannot write to the tables now and keep trying.
     pub errors_failing: Counter,
+    /// Events left out because they came before, with the same id: that one is or may be counted.
+    pub duplicates: Counter,
+    /// Ids of stored events that are remembered.
+    pub event_ids: Counter,
+    /// Ids of stored events that were forgotten early, for want of room.
+    pub event_ids_crowded_out: Counter,
     /// What [`counted`](Self::counted) is the sum of.
     counted_parts: CountedParts,
 }

@@ -9,6 +9,7 @@ use std::sync::{
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
+    timestamp::Timestamp,
 };
 
 use crate::ports::{
@@ -19,7 +20,7 @@ use crate::ports::{
     heal::Heal,
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-        Journal, JournalFault, JournalSize, Page, Progress,
+        JobIds, Journal, JournalFault, JournalSize, Page, Progress,
     },
 };
 
@@ -206,6 +207,28 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
         self.faults.journal()?;
         self.store.weaker()
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        match self.faults.next() {
+            None => self.store.trim_keeping(upto, epochs, ids, since),
+            Some(How::LostAnswer) => {
+                self.store.trim_keeping(upto, epochs, ids, since)?;
+                Err(JournalFault::new("fault on purpose"))
+            }
+            Some(_) => Err(JournalFault::new("fault on purpose")),
+        }
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.faults.journal()?;
+        self.store.kept_ids()
     }
 }
 

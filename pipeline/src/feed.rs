@@ -34,6 +34,14 @@ pub(crate) struct Executed {
     pub(crate) job_bytes: usize,
 }
 
+impl Executed {
+    /// Whether the events that its number was given to are in it. If not, an empty flight has taken
+    /// their place, and they never will be.
+    pub(crate) fn with_events(&self) -> bool {
+        self.flight.as_ref().is_none_or(|flight| !flight.entries.is_empty())
+    }
+}
+
 /// How far ingest has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Horizon {

@@ -30,6 +30,7 @@ pub mod failpoints;
 pub mod faulty;
 mod feed;
 pub mod histogram;
+mod ids;
 mod ingest;
 pub mod intake;
 pub mod live;

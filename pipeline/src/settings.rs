@@ -6,7 +6,8 @@ use errsift_ops::id::Shard;
 
 /// Events of one flight.
 pub const FLIGHT_EVENTS_MAX: usize = 16 * 1024;
-/// Bytes of the bodies that make up one flight.
+/// Bytes of the bodies that make up one flight; what a job holds of an event, its id included, is
+/// shorter than its body, or of bounded size.
 pub const FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Events that wait between the front end and ingest.
 pub const CHANNEL_EVENTS_MAX: usize = 64 * 1024;
@@ -24,6 +25,10 @@ pub const PENDING_INTERVAL: Duration = Duration::from_secs(1);
 pub const DETAILS_ROWS: usize = 1_000;
 /// Rows of counts after which a transaction takes no further part.
 pub const APPLY_ROWS: usize = 10_000;
+
+/// Ids of stored events that are remembered: 5 minutes of some 6,300 events with ids a second. Each
+/// takes about 35 bytes for recognising it, up to 16 until its job is trimmed, and 16 in the journal.
+pub const IDS_MAX: usize = 2 * 1024 * 1024;
 
 /// What a user may change.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Part},
+    recent_ids::RecentIds,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
 
@@ -29,6 +30,7 @@ use crate::{
     epochs::{EpochClock, OpenEpochs},
     failpoints,
     feed::Feed,
+    ids::{self, JournaledIds},
     ingest::{
         sealer::{Sealer, Surroundings},
         worker::{self as ingest_worker, Ingest},
@@ -107,6 +109,8 @@ pub fn start<W: Waiter>(
     failpoints::pass("acquired");
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
+    let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
+    let ids = ids::recover(&mut *stores.backlog, fence.seq, times, &journaled)?;
     tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
     let (stops_sender, stops) = unbounded();
     let (confirmed_sender, confirmed) = unbounded();
@@ -118,6 +122,7 @@ pub fn start<W: Waiter>(
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
+        journaled,
         clock,
         counters: Arc::default(),
         operators: settings.operator_metrics.then(Arc::default),
@@ -135,12 +140,13 @@ pub fn start<W: Waiter>(
     let lookout = Arc::new(Lookout::new(fence.seq, Arc::clone(&ingest_wake)));
     let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender, Arc::clone(&lookout));
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
-        let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
-        Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, fence.epoch)
+        let standing = (Arc::clone(&epochs), Arc::clone(&shared.journaled));
+        let feed = (Arc::clone(&feed), live);
+        Feeder::new(settings.shard, feed, (keeper, pages), standing, fence.epoch)
     });
     let (ingest, intake) = shared.spawn_ingest(
         settings,
-        (stores.journal, armed),
+        (stores.journal, armed, ids),
         confirmed,
         feed,
         (ingest_wake, lookout),
@@ -199,6 +205,7 @@ struct Shared {
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
+    journaled: Arc<JournaledIds>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     operators: Option<Arc<Operators>>,
@@ -219,6 +226,8 @@ impl Shared {
             errors: self.errors.writer(),
             claim: self.claim,
             epochs: Arc::clone(&self.epochs),
+            journaled: Arc::clone(&self.journaled),
+            clock: Arc::clone(&self.clock),
             asked,
             pages,
             wake: Arc::clone(&self.apply_wake),
@@ -233,7 +242,7 @@ impl Shared {
     fn spawn_ingest<W: Waiter>(
         &self,
         settings: &Settings,
-        (journal, armed): (Box<dyn Journal>, Armed),
+        (journal, armed, ids): (Box<dyn Journal>, Armed, RecentIds<u64>),
         confirmed: Receiver<Vec<Fingerprint>>,
         feed: Arc<Feed>,
         (wake, lookout): (Arc<Wake>, Arc<Lookout>),
@@ -252,6 +261,7 @@ impl Shared {
             events,
             confirmed,
             sealer: Sealer::new(journal, armed, epochs, around),
+            ids,
             feed,
             wake,
             clock: Arc::clone(&self.clock),

@@ -4,6 +4,7 @@
 
 #[path = "memory/heal.rs"]
 mod heal;
+mod ids;
 mod support;
 
 use std::{

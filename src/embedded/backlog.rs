@@ -6,11 +6,12 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq, Shard, Term},
+    timestamp::Timestamp,
 };
-use errsift_pipeline::ports::journal::{Backlog, Fence, JournalFault, JournalSize, Page};
+use errsift_pipeline::ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Page};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sync, Turn, connect, fence, loaded, stored};
+use super::{Sync, Turn, connect, fence, ids, loaded, stored};
 
 /// The reading end.
 ///
@@ -85,13 +86,7 @@ impl Backlog for EmbeddedBacklog {
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.write(|conn, shard| {
-            // never past the last flight: the next one's job must find its place
-            let upto = upto.min(fence::read(conn, shard)?.seq);
-            conn.execute("DELETE FROM jobs WHERE seq <= ?1", [stored(upto.0)])?;
-            conn.execute("UPDATE trimmed SET base = max(base, ?1)", [stored(upto.next().0)])?;
-            forget(conn, epochs)
-        })
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
     }
 
     fn add_pending(
@@ -147,6 +142,27 @@ impl Backlog for EmbeddedBacklog {
                 Ok(JournalSize { jobs: loaded(row.get(0)?), bytes: loaded(row.get(1)?) })
             })
         })
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        self.write(|conn, shard| {
+            ids::keep(conn, ids, since)?;
+            // never past the last flight: the next one's job must find its place
+            let upto = upto.min(fence::read(conn, shard)?.seq);
+            conn.execute("DELETE FROM jobs WHERE seq <= ?1", [stored(upto.0)])?;
+            conn.execute("UPDATE trimmed SET base = max(base, ?1)", [stored(upto.next().0)])?;
+            forget(conn, epochs)
+        })
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.read(|conn, _| ids::kept(conn))
     }
 }
 

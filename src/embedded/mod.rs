@@ -14,6 +14,7 @@ mod errors;
 mod faults;
 mod fence;
 mod heal;
+mod ids;
 mod inspect;
 mod journal;
 mod queries;

@@ -78,7 +78,8 @@ const ERRORS: &[&str] = &[
     "ALTER TABLE applied_epochs ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;",
 ];
 
-const JOURNAL: &[&str] = &["
+const JOURNAL: &[&str] = &[
+    "
     CREATE TABLE errsift_settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE fence (
         shard INTEGER NOT NULL PRIMARY KEY,
@@ -97,7 +98,15 @@ const JOURNAL: &[&str] = &["
         count INTEGER NOT NULL,
         PRIMARY KEY (epoch, fingerprint)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE event_ids (
+        position INTEGER PRIMARY KEY,
+        received INTEGER NOT NULL,
+        ids BLOB NOT NULL
+    ) STRICT;
+",
+];
 
 /// Brings the file of tables up to date and checks its number of parts.
 pub fn migrate_errors(conn: &mut Connection) -> Result<SchemaVersion, SchemaFault> {

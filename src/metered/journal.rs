@@ -3,12 +3,13 @@
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
     heal::Heal,
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-        Journal, JournalFault, JournalSize, Page, Progress,
+        JobIds, Journal, JournalFault, JournalSize, Page, Progress,
     },
 };
 
@@ -31,6 +32,8 @@ pub const OPERATIONS: &[&str] = &[
     "size",
     "heal",
     "weaker",
+    "trim_keeping",
+    "kept_ids",
 ];
 
 impl Ended for CommitResult {
@@ -165,5 +168,20 @@ impl Backlog for MeteredBacklog {
 
     fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
         self.meter.timed("weaker", || self.backlog.weaker())
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let trim = || self.backlog.trim_keeping(upto, epochs, ids, since);
+        self.meter.timed("trim_keeping", trim)
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.meter.timed("kept_ids", || self.backlog.kept_ids())
     }
 }

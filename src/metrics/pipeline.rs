@@ -61,6 +61,12 @@ pub const TOTALS: &[(&str, &str, Read)] = &[
         "Batches of pending counts lost until their epoch is applied",
         |c| &c.pending_lost,
     ),
+    ("errsift_duplicates_total", "Events left out because they came before", |c| &c.duplicates),
+    (
+        "errsift_event_ids_crowded_out_total",
+        "Ids of stored events that were forgotten early, for want of room",
+        |c| &c.event_ids_crowded_out,
+    ),
 ];
 
 /// Numbers that go up and down, or that go on from what the stores say.
@@ -86,6 +92,7 @@ pub const LEVELS: &[(&str, &str, Read)] = &[
     ("errsift_errors_failing", "Threads whose writes to the tables fail now", |c| {
         &c.errors_failing
     }),
+    ("errsift_event_ids", "Ids of stored events that are remembered", |c| &c.event_ids),
 ];
 
 /// All of the pipeline's families but the operators'.

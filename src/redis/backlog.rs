@@ -4,8 +4,9 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq, Term},
+    timestamp::Timestamp,
 };
-use errsift_pipeline::ports::journal::{Backlog, Fence, JournalFault, JournalSize, Page};
+use errsift_pipeline::ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Page};
 use redis::{
     Connection, ConnectionInfo, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value,
 };
@@ -22,18 +23,30 @@ const FIELDS: usize = 500;
 /// turn, and neither side holds more than this.
 const ROUND_TRIP_FIELDS: usize = 4_000;
 
+/// Pieces of the list of event ids that are read at once.
+const ID_PIECES: usize = 64;
+
 /// Drops the jobs up to ARGV[1], but none after the last flight, counted from the base that holds
 /// at this very instant, so that a trim that comes late or twice drops nothing else; and the
-/// pending counts behind the further keys.
+/// pending counts behind the further keys. The event ids of the dropped jobs, ARGV[3] and up, go to
+/// the list of ids; what that has from before ARGV[2], in ms, goes.
 const TRIM: &str = r"
 local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
 local last = tonumber(redis.call('HGET', KEYS[3], 'seq') or '0')
 local upto = math.min(tonumber(ARGV[1]), last)
+for i = 3, #ARGV do
+  if struct.unpack('<I8', ARGV[i]) >= base then redis.call('RPUSH', KEYS[4], ARGV[i]) end
+end
+local oldest = redis.call('LRANGE', KEYS[4], 0, 0)[1]
+while oldest and (#oldest < 16 or struct.unpack('<i8', oldest, 9) < tonumber(ARGV[2])) do
+  redis.call('LTRIM', KEYS[4], 1, -1)
+  oldest = redis.call('LRANGE', KEYS[4], 0, 0)[1]
+end
 if upto >= base then
   redis.call('LTRIM', KEYS[1], upto - base + 1, -1)
   redis.call('HSET', KEYS[2], 'base', string.format('%.0f', upto + 1))
 end
-for i = 4, #KEYS do redis.call('UNLINK', KEYS[i]) end
+for i = 5, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1
 ";
 
@@ -138,15 +151,7 @@ impl Backlog for RedisBacklog {
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        let script = self.trim.clone();
-        self.ask(|connection, keys| {
-            let mut call = script.prepare_invoke();
-            call.key(&keys.journal).key(&keys.pos).key(&keys.fence).arg(upto.0);
-            for epoch in epochs {
-                call.key(keys.pending(*epoch));
-            }
-            call.invoke(connection)
-        })
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
     }
 
     fn add_pending(
@@ -263,5 +268,44 @@ impl Backlog for RedisBacklog {
             })
         })?;
         Ok(demand.judge("redis", &checks).err())
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let script = self.trim.clone();
+        self.ask(|connection, keys| {
+            let mut call = script.prepare_invoke();
+            call.key(&keys.journal).key(&keys.pos).key(&keys.fence).key(&keys.ids);
+            for epoch in epochs {
+                call.key(keys.pending(*epoch));
+            }
+            call.arg(upto.0).arg(since.millis());
+            for ids in ids {
+                call.arg(ids.to_bytes());
+            }
+            call.invoke(connection)
+        })
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        let mut kept = Vec::new();
+        for first in (0..).step_by(ID_PIECES) {
+            let pieces: Vec<Vec<u8>> = self.ask(|connection, keys| {
+                let mut range = redis::cmd("LRANGE");
+                range.arg(&keys.ids).arg(first).arg(first + ID_PIECES - 1).query(connection)
+            })?;
+            let last = pieces.len() < ID_PIECES;
+            // one that somebody else has put there is no reason not to start
+            kept.extend(pieces.iter().filter_map(|bytes| JobIds::from_bytes(bytes)));
+            if last {
+                break;
+            }
+        }
+        Ok(kept)
     }
 }

@@ -134,8 +134,12 @@ impl RedisJournal {
     /// A key of another type would let half of a commit through.
     pub(super) fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
         let keys = &self.store.keys;
-        for (key, expected) in [(&keys.fence, "hash"), (&keys.journal, "list"), (&keys.pos, "hash")]
-        {
+        for (key, expected) in [
+            (&keys.fence, "hash"),
+            (&keys.journal, "list"),
+            (&keys.pos, "hash"),
+            (&keys.ids, "list"),
+        ] {
             let found = wire.call(redis::cmd("TYPE").arg(key))?;
             let found: String = redis::from_redis_value(found).map_err(JournalFault::new)?;
             if found != "none" && found != expected {

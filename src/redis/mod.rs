@@ -3,7 +3,8 @@
 //! Keys of a shard, all with the hash tag `{es:<shard>}` so that a cluster keeps them together:
 //! `:fence` hash {term, nonce, seq, epoch, events}, written only by taking the shard and by
 //! commits · `:journal` list of jobs · `:pos` hash {base}, the number of the list's first job ·
-//! `:pending:<epoch>` hash fingerprint → count.
+//! `:pending:<epoch>` hash fingerprint → count · `:ids` list of the event ids of trimmed jobs, for
+//! as long as they matter.
 //!
 //! Commits have a connection of their own ([`link`]): the ingest worker writes to the socket, and
 //! a reader thread hears the answer and completes the acks. Nothing on that path re-sends by
@@ -148,6 +149,7 @@ struct Keys {
     fence: String,
     journal: String,
     pos: String,
+    ids: String,
 }
 
 impl Keys {
@@ -157,6 +159,7 @@ impl Keys {
             fence: format!("{prefix}:fence"),
             journal: format!("{prefix}:journal"),
             pos: format!("{prefix}:pos"),
+            ids: format!("{prefix}:ids"),
             prefix,
         }
     }

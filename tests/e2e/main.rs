@@ -3,6 +3,7 @@
 //! cannot be in the expectation as well. Each test has servers of its own.
 #![expect(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
 
+mod again;
 mod ask;
 mod check;
 mod command;

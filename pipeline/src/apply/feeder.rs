@@ -14,6 +14,7 @@ use crate::{
     epochs::OpenEpochs,
     failpoints,
     feed::{Executed, Feed},
+    ids::JournaledIds,
     ports::journal::Page,
     settings::APPLY_BACKLOG_BYTES_MAX,
     stop::Stop,
@@ -42,6 +43,7 @@ pub(crate) struct Feeder {
     pages: Receiver<Page>,
     keeper: Sender<Keep>,
     epochs: Arc<OpenEpochs>,
+    journaled: Arc<JournaledIds>,
     next: Seq,
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
@@ -61,7 +63,7 @@ impl Feeder {
         shard: Shard,
         (feed, live): (Arc<Feed>, Receiver<Executed>),
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
-        epochs: Arc<OpenEpochs>,
+        (epochs, journaled): (Arc<OpenEpochs>, Arc<JournaledIds>),
         recovered: Epoch,
     ) -> Self {
         Self {
@@ -71,6 +73,7 @@ impl Feeder {
             pages,
             keeper,
             epochs,
+            journaled,
             next: Seq(1),
             held: None,
             paged: std::collections::VecDeque::new(),
@@ -148,6 +151,7 @@ impl Feeder {
         self.next = flight.seq.next();
         self.epoch = self.epoch.max(flight.epoch);
         self.epochs.note(flight.epoch, flight.seq, flight.received_min);
+        self.journaled.note(&flight);
         *self.fed.entry(flight.epoch).or_default() += job_bytes;
         Feeding::Entries(flight.epoch, flight.entries)
     }

@@ -14,8 +14,10 @@ use crate::{
     counters::Counters,
     epochs::OpenEpochs,
     failpoints,
+    ids::JournaledIds,
     lookout::Lookout,
     ports::{
+        clock::Clock,
         errors::{Claim, ErrorsWriter, Settled},
         journal::{Backlog, Fence, Page},
     },
@@ -50,6 +52,8 @@ pub(crate) struct Keeper {
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
     pub(crate) epochs: Arc<OpenEpochs>,
+    pub(crate) journaled: Arc<JournaledIds>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) asked: Receiver<Keep>,
     pub(crate) pages: Sender<Page>,
     pub(crate) wake: Arc<Wake>,
@@ -180,11 +184,13 @@ impl Keeper {
             .collect();
         let trimmed = epochs.clone();
         epochs.extend(&self.recent);
-        if let Err(fault) = self.backlog.trim(seq, &epochs) {
+        let (ids, since) = self.journaled.keeping(epoch, self.clock.wall());
+        if let Err(fault) = self.backlog.trim_keeping(seq, &epochs, &ids, since) {
             tracing::warn!(%fault, "journal not trimmed");
             return false;
         }
         failpoints::pass("trim_done");
+        self.journaled.kept(epoch, (&ids, since));
         self.recent.extend(trimmed);
         self.recent.drain(..self.recent.len().saturating_sub(RECENT_EPOCHS));
         self.epochs.forget(epoch);

@@ -104,6 +104,7 @@ impl<W: Waiter> Sealed<W> {
             received_min: tallied.received_min,
             received_max: tallied.received_max,
             entries: tallied.entries,
+            ids: tallied.ids,
         };
         let waiters = Arc::new(Waiters::new(tallied.waiters, Arc::clone(counters)));
         Self::encoded(shard, before, flight, waiters, deadline)
@@ -118,6 +119,7 @@ impl<W: Waiter> Sealed<W> {
             received_min: Timestamp::MAX,
             received_max: Timestamp::default(),
             entries: Vec::new(),
+            ids: Vec::new(),
         };
         let first = Recent { after: self.after, job: self.job };
         let replaced = self.replaced.or(Some(first));

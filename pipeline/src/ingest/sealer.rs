@@ -146,6 +146,11 @@ impl<W: Waiter> Sealer<W> {
         matches!(self.state, State::Ready(_))
     }
 
+    /// Whether this process must not write any more: a flight that it held may yet be stored.
+    pub(crate) fn stopped(&self) -> bool {
+        matches!(self.state, State::Stopped)
+    }
+
     /// Whether the journal has failed for so long that nobody should be made to wait for it.
     pub(crate) fn given_up(&self, now: Duration) -> bool {
         self.down_since.is_some_and(|since| now >= since + PATIENCE)

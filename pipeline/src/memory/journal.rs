@@ -9,14 +9,15 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    timestamp::Timestamp,
 };
 
 use super::locked;
 use crate::ports::{
     heal::Heal,
     journal::{
-        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-        JournalFault, JournalSize, Page, Progress,
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, JobIds,
+        Journal, JournalFault, JournalSize, Page, Progress,
     },
 };
 
@@ -32,6 +33,7 @@ struct Contents {
     pending: BTreeMap<Epoch, BTreeMap<Fingerprint, u64>>,
     /// The fences before each commit since the shard was taken.
     history: VecDeque<Fence>,
+    ids: Vec<JobIds>,
 }
 
 /// Flights that can be forgotten one by one.
@@ -155,13 +157,7 @@ impl Backlog for MemoryJournal {
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        let mut contents = locked(&self.0);
-        let gone = (upto.0 + 1).saturating_sub(contents.base().0);
-        let gone = usize::try_from(gone).unwrap_or(usize::MAX).min(contents.jobs.len());
-        contents.base = contents.base().0 + gone as u64;
-        contents.jobs.drain(..gone);
-        contents.pending.retain(|epoch, _| !epochs.contains(epoch));
-        Ok(())
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
     }
 
     fn add_pending(
@@ -204,5 +200,28 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let bytes = contents.jobs.iter().map(|job| job.len() as u64).sum();
         Ok(JournalSize { jobs: contents.jobs.len() as u64, bytes })
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let mut contents = locked(&self.0);
+        let base = contents.base();
+        contents.ids.extend(ids.iter().filter(|ids| ids.seq >= base).cloned());
+        contents.ids.retain(|ids| ids.received >= since);
+        let gone = (upto.0 + 1).saturating_sub(base.0);
+        let gone = usize::try_from(gone).unwrap_or(usize::MAX).min(contents.jobs.len());
+        contents.base = base.0 + gone as u64;
+        contents.jobs.drain(..gone);
+        contents.pending.retain(|epoch, _| !epochs.contains(epoch));
+        Ok(())
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        Ok(locked(&self.0).ids.clone())
     }
 }

@@ -5,8 +5,10 @@
 
 use bytes::Bytes;
 use errsift_ops::{
+    event::{EVENT_ID_BYTES, EventId},
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    timestamp::Timestamp,
 };
 
 use super::heal::Heal;
@@ -259,6 +261,55 @@ pub trait Backlog: Send + 'static {
     /// if that was allowed. Asked every few seconds.
     fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
         Ok(None)
+    }
+
+    /// As [`trim`](Self::trim), and at the same instant keeps those of `ids` whose last flight the
+    /// list still held, and forgets what it keeps of events received before `since`. Ids come, and
+    /// are kept, in the order of their flights.
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault>;
+
+    /// The ids that trims have kept, oldest first.
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault>;
+}
+
+/// Ids of the events in some jobs that follow each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobIds {
+    /// The last of the jobs.
+    pub seq: Seq,
+    /// When the server received the last of the events.
+    pub received: Timestamp,
+    /// Their ids.
+    pub ids: Vec<EventId>,
+}
+
+impl JobIds {
+    /// As a store keeps them: `seq` (8 bytes, little-endian), `received` in ms since 1970 (the
+    /// same), and 16 bytes for each id.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 + self.ids.len() * EVENT_ID_BYTES);
+        bytes.extend(self.seq.0.to_le_bytes());
+        bytes.extend(self.received.millis().to_le_bytes());
+        bytes.extend(self.ids.iter().flat_map(|id| id.to_bytes()));
+        bytes
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) has written; `None` if it has not written that.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (seq, rest) = bytes.split_first_chunk()?;
+        let (received, rest) = rest.split_first_chunk()?;
+        let (ids, []) = rest.as_chunks::<EVENT_ID_BYTES>() else { return None };
+        Some(Self {
+            seq: Seq(u64::from_le_bytes(*seq)),
+            received: Timestamp::from_millis(i64::from_le_bytes(*received)),
+            ids: ids.iter().map(|id| EventId::from_bytes(*id)).collect(),
+        })
     }
 }
 

@@ -61,14 +61,15 @@ pub fn run(
 
 fn head(job: &Job, bytes: usize) -> String {
     let Job { shard, term, flight } = job;
-    let Flight { seq, epoch, received_min, received_max, entries } = flight;
+    let Flight { seq, epoch, received_min, received_max, entries, ids } = flight;
     format!(
         "seq {seq}, epoch {epoch}, term {term}, shard {shard}\n\
-         {} events in {} entries, {bytes} bytes\n\
+         {} events in {} entries, {} with an id, {bytes} bytes\n\
          received {received_min} to {received_max}\n\n\
          {:<64}  {:<24} {:>8}  {:<24}  {:<24}  {}\n",
         flight.events(),
         entries.len(),
+        ids.len(),
         "FINGERPRINT",
         "WINDOW",
         "COUNT",
@@ -90,15 +91,16 @@ fn line(entry: &Entry) -> String {
 }
 
 fn write_json(job: &Job, bytes: usize, out: &mut impl Write) -> std::io::Result<()> {
-    let Flight { seq, epoch, received_min, received_max, entries } = &job.flight;
+    let Flight { seq, epoch, received_min, received_max, entries, ids } = &job.flight;
     writeln!(
         out,
-        "{{\"seq\":{seq},\"epoch\":{epoch},\"term\":{},\"shard\":{},\"events\":{},\
+        "{{\"seq\":{seq},\"epoch\":{epoch},\"term\":{},\"shard\":{},\"events\":{},\"with_id\":{},\
          \"bytes\":{bytes},\"received_min\":\"{received_min}\",\"received_max\":\"{received_max}\",\
          \"entries\":[",
         job.term,
         job.shard,
-        job.flight.events()
+        job.flight.events(),
+        ids.len()
     )?;
     for (at, entry) in entries.iter().enumerate() {
         let separator = if at + 1 == entries.len() { "" } else { "," };
@@ -142,6 +144,7 @@ mod tests {
         );
         let (_, json) = shown(&mut list, 1, true);
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["with_id"], 1);
         assert_eq!(read["entries"][0]["message"], "a\u{1b}b\nc");
     }
 

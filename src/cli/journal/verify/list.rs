@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use errsift_ops::{
-    event::Payload,
+    event::{EventId, Payload},
     fingerprint::{Fingerprint, RULE},
     flight::{Details, Entry, Flight},
     id::{Epoch, Nonce, Part, Seq, Shard, Term},
@@ -91,7 +91,8 @@ fn encoded(seq: u64, epoch: u64, count: u64) -> Vec<u8> {
         details: (seq == 1).then(|| Box::new(Details { rule: RULE, payload })),
     };
     let (seq, epoch) = (Seq(seq), Epoch(epoch));
-    let flight = Flight { seq, epoch, received_min: at, received_max: at, entries: vec![entry] };
+    let (entries, ids) = (vec![entry], vec![EventId(seq.0.into())]);
+    let flight = Flight { seq, epoch, received_min: at, received_max: at, entries, ids };
     job::encode(&Job { shard: Shard(0), term: Term(1), flight })
 }
 
