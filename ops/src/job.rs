@@ -6,11 +6,12 @@
 //! |---|---|
 //! | 4 | magic `ESJB` |
 //! | 2 | version, 1 |
-//! | 2 | flags, none defined yet: a reader refuses bits it does not know |
+//! | 2 | flags: 4 for a job that stands for several flights; a reader refuses bits it does not know |
 //! | 2 | shard |
 //! | 8 × 3 | term, seq, epoch |
 //! | 8 × 2 | received min, received max: milliseconds since 1970 |
 //! | 4 | number of entries |
+//! | 8 | only with flag 4: the first flight it stands for |
 //! | … | entries: fingerprint (32), window start in ms (8), count (8), first, last (8 × 2), details |
 //! | 4 | CRC32C of all before |
 //!
@@ -19,6 +20,9 @@
 //! that is `u32::MAX` for none, and the number of tags (4) with two texts each.
 //!
 //! A flight's size follows its distinct errors, not its events.
+//!
+//! Flights of a closed epoch may be merged ([`crate::merge`]): the last one's place then has a job that
+//! stands for all of them, and theirs have a [`BLANK`] each.
 
 use crate::{
     event::Payload,
@@ -32,6 +36,11 @@ use crate::{
 
 const MAGIC: [u8; 4] = *b"ESJB";
 const VERSION: u16 = 1;
+/// The job stands for several flights.
+const MERGED: u16 = 4;
+const KNOWN_FLAGS: u16 = MERGED;
+/// What lies in the place of a flight that a later job stands for.
+pub const BLANK: &[u8] = b"=";
 const ABSENT: u32 = u32::MAX;
 /// Bytes before the entries.
 const HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 8 * 5 + 4;
@@ -46,6 +55,8 @@ pub struct Job {
     pub shard: Shard,
     /// The writer's term.
     pub term: Term,
+    /// The first flight it stands for: the flight itself, unless several were merged.
+    pub first: Seq,
     /// What was sealed.
     pub flight: Flight,
 }
@@ -61,7 +72,7 @@ pub enum JobError {
     Magic,
     /// Written by a newer errsift.
     #[error(
-        "job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} without flags"
+        "job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} with flags {KNOWN_FLAGS:#06x}"
     )]
     Newer {
         /// The job's version.
@@ -89,7 +100,9 @@ pub fn encode(job: &Job) -> Vec<u8> {
         Vec::with_capacity(HEADER_BYTES + CRC_BYTES + flight.entries.len() * ENTRY_BYTES_MIN);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
-    out.extend(0_u16.to_le_bytes());
+    let merged = job.first != flight.seq;
+    let flags = if merged { MERGED } else { 0 };
+    out.extend(flags.to_le_bytes());
     out.extend(job.shard.0.to_le_bytes());
     for number in [job.term.0, flight.seq.0, flight.epoch.0] {
         out.extend(number.to_le_bytes());
@@ -98,6 +111,9 @@ pub fn encode(job: &Job) -> Vec<u8> {
         out.extend(at.millis().to_le_bytes());
     }
     put_length(&mut out, flight.entries.len());
+    if merged {
+        out.extend(job.first.0.to_le_bytes());
+    }
     for entry in &flight.entries {
         out.extend(entry.fingerprint.0);
         out.extend(entry.window.start().millis().to_le_bytes());
@@ -111,9 +127,9 @@ pub fn encode(job: &Job) -> Vec<u8> {
     out
 }
 
-/// A flight holds far fewer than 2^32 of anything (8 MiB at most).
+/// A flight holds far fewer than 2^32 of anything (8 MiB at most, merged ones twice that).
 fn put_length(out: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("a flight is bounded to 8 MiB");
+    let length = u32::try_from(length).expect("a flight is bounded in bytes");
     out.extend(length.to_le_bytes());
 }
 
@@ -158,7 +174,7 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
         return Err(JobError::Magic);
     }
     let (version, flags) = (reader.u16()?, reader.u16()?);
-    if version != VERSION || flags != 0 {
+    if version != VERSION || flags & !KNOWN_FLAGS != 0 {
         return Err(JobError::Newer { version, flags });
     }
     let Some((content, crc)) = bytes.split_last_chunk::<CRC_BYTES>() else {
@@ -177,11 +193,16 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if count > content.len() / ENTRY_BYTES_MIN {
         return Err(JobError::Content("number of entries"));
     }
+    let first = if flags & MERGED == 0 { seq } else { Seq(reader.u64()?) };
+    if (first < seq) != (flags & MERGED != 0) {
+        return Err(JobError::Content("first flight"));
+    }
     let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
     if reader.at != content.len() {
         return Err(JobError::Content("length"));
     }
-    Ok(Job { shard, term, flight: Flight { seq, epoch, received_min, received_max, entries } })
+    let flight = Flight { seq, epoch, received_min, received_max, entries };
+    Ok(Job { shard, term, first, flight })
 }
 
 struct Reader<'a> {
@@ -315,10 +336,11 @@ mod tests {
     }
 
     prop_compose! {
-        fn jobs()(entries in proptest::collection::vec(entries(), 0..5), numbers in any::<[u64; 3]>()) -> Job {
+        fn jobs()(entries in proptest::collection::vec(entries(), 0..5), numbers in any::<[u64; 3]>(), merged in any::<u64>()) -> Job {
             Job {
                 shard: Shard(3),
                 term: Term(numbers[0]),
+                first: Seq(numbers[1].saturating_sub(merged % 3)),
                 flight: Flight {
                     seq: Seq(numbers[1]),
                     epoch: Epoch(numbers[2]),
@@ -361,6 +383,7 @@ mod tests {
         let mut bytes = encode(&Job {
             shard: Shard(0),
             term: Term(1),
+            first: Seq(1),
             flight: Flight {
                 seq: Seq(1),
                 epoch: Epoch(1),
@@ -369,6 +392,9 @@ mod tests {
                 entries: Vec::new(),
             },
         });
+        bytes[6] = 8;
+        assert_eq!(decode(&bytes), Err(JobError::Newer { version: 1, flags: 8 }));
+        bytes[6] = 0;
         bytes[4] = 2;
         assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
         assert_eq!(decode(b"RDB0"), Err(JobError::Magic));

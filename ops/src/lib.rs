@@ -22,6 +22,7 @@ pub mod flight;
 pub mod id;
 pub mod job;
 pub mod known;
+pub mod merge;
 mod object_only;
 pub mod pending;
 pub mod tally;

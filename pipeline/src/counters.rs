@@ -157,6 +157,8 @@ pub struct Counters {
     pub journal_jobs: Counter,
     /// Bytes of the journal, as last read.
     pub journal_bytes: Counter,
+    /// Jobs of closed epochs that were merged into others, and have left a blank in their place.
+    pub merged: Counter,
     /// 1 while the journal takes flights, else 0.
     pub journal_up: Counter,
     /// 1 while the tables answer, else 0.

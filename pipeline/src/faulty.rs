@@ -18,7 +18,7 @@ use crate::ports::{
     },
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-        JournalFault, JournalSize, Page, Progress,
+        JournalFault, JournalSize, Merge, Page, Progress,
     },
 };
 
@@ -166,6 +166,18 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.faults.journal()?;
         self.store.size()
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        match self.faults.next() {
+            None => self.store.merge(merge),
+            Some(how) => {
+                if how == How::LostAnswer {
+                    self.store.merge(merge)?;
+                }
+                Err(JournalFault::new("fault on purpose"))
+            }
+        }
     }
 }
 

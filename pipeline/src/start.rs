@@ -1,6 +1,7 @@
 //! Takes the shard, wires threads to graphs, and lets them run.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -21,6 +22,7 @@ use crate::{
         feeder::Feeder,
         keep_pending::PendingHandle,
         keeper::{Keep, Keeper},
+        merger::Merger,
         store_details::details_writer,
         worker::{self as apply_worker, Apply, First},
     },
@@ -124,13 +126,26 @@ pub fn start<W: Waiter>(
     let operators = shared.operators.clone();
     epochs.ended(before.epoch, before.events);
     let wake = Arc::clone(&shared.apply_wake);
-    let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
+    let (feed, live) = Feed::new(
+        fence,
+        settings.backlog_bytes_max,
+        Arc::clone(&epochs),
+        wake,
+        Arc::clone(&counters),
+    );
     let (pages_sender, pages) = bounded(1);
 
-    let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender);
+    let keeper = shared.spawn_keeper(settings, stores.backlog, &feed, (asked, pages_sender));
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
         let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
-        Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, fence.epoch)
+        Feeder::new(
+            settings.shard,
+            (feed, live),
+            (keeper, pages),
+            epochs,
+            fence.epoch,
+            settings.backlog_bytes_max,
+        )
     });
     let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
     let running = Running { ingest, apply, keeper };
@@ -197,10 +212,12 @@ struct Shared {
 impl Shared {
     fn spawn_keeper(
         &self,
+        settings: &Settings,
         backlog: Box<dyn Backlog>,
-        asked: Receiver<Keep>,
-        pages: Sender<Page>,
+        feed: &Arc<Feed>,
+        (asked, pages): (Receiver<Keep>, Sender<Page>),
     ) -> JoinHandle<()> {
+        let merger = Merger::new(self.claim.term, Arc::clone(feed), settings.flush_interval);
         let keeper = Keeper {
             backlog,
             errors: self.errors.writer(),
@@ -210,6 +227,11 @@ impl Shared {
             pages,
             wake: Arc::clone(&self.apply_wake),
             counters: Arc::clone(&self.counters),
+            clock: Arc::clone(&self.clock),
+            stops: self.stops.clone(),
+            merger,
+            trim_lag: settings.trim_lag,
+            lagging: VecDeque::new(),
         };
         spawn("keeper", move || keeper.run())
     }
@@ -231,7 +253,11 @@ impl Shared {
             counters: Arc::clone(&self.counters),
             ack_deadline: settings.ack_deadline,
         };
-        let epochs = EpochClock::new(armed.fence().epoch, settings.flush_interval);
+        let epochs = EpochClock::new(
+            armed.fence().epoch,
+            settings.flush_interval,
+            settings.epoch_bytes_max(),
+        );
         let ingest = Ingest {
             events,
             confirmed,

@@ -6,7 +6,7 @@ use errsift_ops::{
 };
 use errsift_pipeline::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-    Journal, JournalFault, JournalSize, Page, Progress,
+    Journal, JournalFault, JournalSize, Merge, Page, Progress,
 };
 
 use super::{Ended, Meter};
@@ -26,6 +26,7 @@ pub const OPERATIONS: &[&str] = &[
     "pending_all",
     "fence",
     "size",
+    "merge",
 ];
 
 impl Ended for CommitResult {
@@ -144,5 +145,9 @@ impl Backlog for MeteredBacklog {
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.meter.timed("size", || self.backlog.size())
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        self.meter.timed("merge", || self.backlog.merge(merge))
     }
 }

@@ -14,7 +14,6 @@ use crate::{
     epochs::OpenEpochs,
     feed::{Executed, Feed},
     ports::journal::Page,
-    settings::APPLY_BACKLOG_BYTES_MAX,
     stop::Stop,
 };
 
@@ -42,6 +41,12 @@ pub(crate) struct Feeder {
     keeper: Sender<Keep>,
     epochs: Arc<OpenEpochs>,
     next: Seq,
+    /// The last flight that was given, or is in `paged`, or that a job given stands for.
+    read: Seq,
+    /// Where the page after the last one begins.
+    page_from: Seq,
+    /// Bytes of jobs in the dataflow from which on nothing of a further epoch is given.
+    bytes_max: usize,
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
     paging: bool,
@@ -62,6 +67,7 @@ impl Feeder {
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
         epochs: Arc<OpenEpochs>,
         recovered: Epoch,
+        bytes_max: usize,
     ) -> Self {
         Self {
             shard,
@@ -71,6 +77,9 @@ impl Feeder {
             keeper,
             epochs,
             next: Seq(1),
+            read: Seq::default(),
+            page_from: Seq::default(),
+            bytes_max,
             held: None,
             paged: std::collections::VecDeque::new(),
             paging: false,
@@ -96,7 +105,7 @@ impl Feeder {
         // read before the channel: what is executed by now is in the channel, or never will be
         let horizon = self.feed.horizon();
         if self.next <= horizon.executed {
-            let full = self.fed.values().sum::<usize>() >= APPLY_BACKLOG_BYTES_MAX;
+            let full = self.fed.values().sum::<usize>() >= self.bytes_max;
             if full && self.fed.len() > 1 {
                 return Ok(Feeding::Wait);
             }
@@ -122,8 +131,11 @@ impl Feeder {
             self.reset = epoch;
         }
         if let Some((job_bytes, flight)) = self.paged.pop_front() {
+            self.feed.reach.gave(flight.seq);
             return self.give(flight, job_bytes);
         }
+        // what was blank at the end of the last page
+        self.next = self.next.max(self.page_from);
         while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
             if executed.seq > self.next {
                 self.held = Some(executed);
@@ -132,6 +144,7 @@ impl Feeder {
             self.feed.taken(&executed);
             if executed.seq == self.next
                 && let Some(flight) = executed.flight
+                && self.feed.reach.give_live(flight.seq)
             {
                 return self.give(flight, executed.job_bytes);
             }
@@ -144,6 +157,7 @@ impl Feeder {
 
     fn give(&mut self, flight: Flight, job_bytes: usize) -> Feeding {
         self.next = flight.seq.next();
+        self.read = self.read.max(flight.seq);
         self.epoch = self.epoch.max(flight.epoch);
         self.epochs.note(flight.epoch, flight.seq, flight.received_min);
         *self.fed.entry(flight.epoch).or_default() += job_bytes;
@@ -166,14 +180,28 @@ impl Feeder {
         }
         let mut expected = self.next;
         for bytes in &page.jobs {
-            let Job { shard, flight, .. } =
+            if bytes == job::BLANK {
+                // a later job stands for it
+                expected = expected.next();
+                continue;
+            }
+            let Job { shard, first, flight, .. } =
                 job::decode(bytes).map_err(|error| Stop::Poison { seq: expected, error })?;
             if flight.seq != expected || shard != self.shard {
                 return Err(Stop::Gap { expected, found: flight.seq });
             }
+            if first <= self.read {
+                // it stands for flights that are counted already
+                return Err(Stop::Gap { expected: self.read.next(), found: first });
+            }
+            if first > self.read.next() && self.read >= page.base {
+                tracing::error!(from = self.read.next().0, to = first.0 - 1, "flights in no job");
+            }
+            self.read = flight.seq;
             expected = expected.next();
             self.paged.push_back((bytes.len(), flight));
         }
+        self.page_from = expected;
         Ok(())
     }
 }

@@ -1,23 +1,29 @@
-//! The thread that keeps the journal in order for apply: it pages, trims and adds pending counts,
-//! so that no worker waits for a socket.
+//! The thread that keeps the journal in order for apply: it pages, trims, merges and adds pending
+//! counts, so that no worker waits for a socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crossbeam_channel::{Receiver, Sender, select, tick};
+use crossbeam_channel::{Receiver, Sender, after, never, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
-    id::{Epoch, Seq},
+    id::{Epoch, Part, Seq},
 };
 
 use crate::{
-    apply::retry::Retry,
+    apply::{merger::Merger, retry::Retry},
     counters::Counters,
     epochs::OpenEpochs,
     ports::{
+        clock::Clock,
         errors::{Claim, ErrorsWriter, Guards},
         journal::{Backlog, Page},
     },
     settings::PAGE_JOBS,
+    stop::Stop,
     wake::Wake,
 };
 
@@ -37,6 +43,12 @@ pub(crate) enum Keep {
 /// How often the journal's size is read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Pause between two steps of merging, as a multiple of what the last one took: the journal's store
+/// has others to serve.
+const MERGE_PAUSE_FACTOR: u32 = 4;
+const MERGE_PAUSE_MIN: Duration = Duration::from_millis(5);
+const MERGE_PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// The keeper's belongings.
 pub(crate) struct Keeper {
     pub(crate) backlog: Box<dyn Backlog>,
@@ -47,6 +59,12 @@ pub(crate) struct Keeper {
     pub(crate) pages: Sender<Page>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stops: Sender<Stop>,
+    pub(crate) merger: Merger,
+    pub(crate) trim_lag: Duration,
+    /// What is confirmed and not trimmed yet, and when that is due.
+    pub(crate) lagging: VecDeque<(Duration, Epoch, Seq)>,
 }
 
 impl Keeper {
@@ -55,6 +73,7 @@ impl Keeper {
         let mut trim = None;
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
+        let mut merge = never();
         loop {
             select! {
                 recv(asked) -> keep => match keep {
@@ -67,7 +86,16 @@ impl Keeper {
                         return;
                     }
                 },
-                recv(ticks) -> _ => self.read_size(),
+                recv(ticks) -> _ => {
+                    self.read_size();
+                    self.trim_lagging();
+                    let idle = !self.merger.is_busy();
+                    self.merger.tick(self.clock.monotonic());
+                    if idle && self.merger.is_busy() {
+                        merge = after(MERGE_PAUSE_MIN);
+                    }
+                }
+                recv(merge) -> _ => merge = self.merge(),
             }
             // reading the guards back may take long while the tables are away: others go first
             if self.asked.is_empty() {
@@ -82,6 +110,8 @@ impl Keeper {
             match self.backlog.page(from, PAGE_JOBS) {
                 Ok(page) => {
                     retry.succeeded();
+                    let first = from.max(page.base).0;
+                    self.merger.paged(Seq((first + page.jobs.len() as u64).saturating_sub(1)));
                     // the worker is gone only when the process ends
                     let _ = self.pages.send(page);
                     self.wake.wake();
@@ -140,18 +170,70 @@ impl Keeper {
         }
         let epochs: Vec<_> = self
             .epochs
-            .between(Epoch::default(), Some(Epoch(epoch.0 + 1)))
+            .between(Epoch(self.counters.applied_epoch.get()), Some(Epoch(epoch.0 + 1)))
             .into_iter()
             .map(|(epoch, _)| epoch)
             .collect();
-        if let Err(fault) = self.backlog.trim(seq, &epochs) {
+        let dropped = if self.trim_lag.is_zero() {
+            self.backlog.trim(seq, &epochs)
+        } else {
+            self.backlog.reset_pending(&epochs)
+        };
+        if let Err(fault) = dropped {
             tracing::warn!(%fault, "journal not trimmed");
             return false;
         }
-        self.epochs.forget(epoch);
         self.counters.applied_epoch.set(epoch.0);
+        if self.trim_lag.is_zero() {
+            self.epochs.forget(epoch);
+        } else {
+            self.lagging.push_back((self.clock.monotonic() + self.trim_lag, epoch, seq));
+        }
         self.read_size();
         true
+    }
+
+    /// Drops what was confirmed long enough ago, if it still is.
+    fn trim_lagging(&mut self) {
+        let now = self.clock.monotonic();
+        let due = self.lagging.iter().take_while(|(due, ..)| now >= *due).count();
+        let Some((_, epoch, seq)) = due.checked_sub(1).map(|last| self.lagging[last]) else {
+            return;
+        };
+        let Ok(guards) = self.errors.guards(self.claim.shard) else { return };
+        if let Some((part, guard)) = Part::all().zip(&guards).find(|(_, at)| at.epoch < epoch) {
+            // whoever listens ends the process
+            let (expected, found) = (epoch, guard.epoch);
+            let _ = self.stops.send(Stop::ErrorsRegressed { part, expected, found });
+            self.lagging.clear();
+            return;
+        }
+        match self.backlog.trim(seq, &[]) {
+            Ok(()) => {
+                self.epochs.forget(epoch);
+                self.lagging.drain(..due);
+            }
+            Err(fault) => tracing::warn!(%fault, "journal not trimmed"),
+        }
+    }
+
+    /// Merges a little, and says when to go on.
+    fn merge(&mut self) -> Receiver<Instant> {
+        let begun = self.clock.monotonic();
+        let mut failed = false;
+        match self.merger.step(&mut *self.backlog) {
+            Ok(jobs) => self.counters.merged.add((jobs as u64).saturating_sub(1)),
+            Err(fault) => {
+                failed = true;
+                tracing::debug!(%fault, "jobs not merged");
+            }
+        }
+        if !self.merger.is_busy() {
+            return never();
+        }
+        let took = self.clock.monotonic().saturating_sub(begun);
+        let pause = if failed { MERGE_PAUSE_MAX } else { took * MERGE_PAUSE_FACTOR };
+        after(pause.clamp(MERGE_PAUSE_MIN, MERGE_PAUSE_MAX))
     }
 
     /// Compares what the tables have counted with what the fence said at the end of the epoch that

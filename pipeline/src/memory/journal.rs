@@ -12,9 +12,12 @@ use errsift_ops::{
 };
 
 use super::locked;
-use crate::ports::journal::{
-    Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-    JournalFault, JournalSize, Page, Progress,
+use crate::{
+    ports::journal::{
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
+        JournalFault, JournalSize, Merge, Page, Progress,
+    },
+    settings::PAGE_BYTES_MAX,
 };
 
 /// One shard's journal in memory; clones share it, as connections share a server.
@@ -91,7 +94,13 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let base = contents.base();
         let skip = usize::try_from(from.0.saturating_sub(base.0)).unwrap_or(usize::MAX);
-        let jobs = contents.jobs.iter().skip(skip).take(jobs_max).cloned().collect();
+        let mut bytes = 0;
+        let fitting = |job: &&Bytes| {
+            bytes += job.len();
+            bytes - job.len() < PAGE_BYTES_MAX
+        };
+        let jobs = contents.jobs.iter().skip(skip).take(jobs_max);
+        let jobs = jobs.take_while(fitting).cloned().collect();
         Ok(Page { base, jobs })
     }
 
@@ -145,5 +154,20 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let bytes = contents.jobs.iter().map(|job| job.len() as u64).sum();
         Ok(JournalSize { jobs: contents.jobs.len() as u64, bytes })
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        let mut contents = locked(&self.0);
+        let base = contents.base();
+        let last = Seq(base.0 + contents.jobs.len() as u64 - 1);
+        if contents.fence.term != merge.term || !merge.is_within(base, last) {
+            return Ok(false);
+        }
+        let place = |seq: Seq| usize::try_from(seq.0 - base.0).unwrap_or(usize::MAX);
+        for seq in &merge.blanked {
+            contents.jobs[place(*seq)] = Merge::blank();
+        }
+        contents.jobs[place(merge.seq)] = merge.job.clone();
+        Ok(true)
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    job,
 };
 
 /// What stands in front of the journal: who may write, and how far it has come. Only taking the
@@ -201,7 +202,8 @@ pub struct Page {
 
 /// The reading end of one shard's journal, and its pending counts. All methods block.
 pub trait Backlog: Send + 'static {
-    /// Up to `jobs_max` jobs from number `from` on; fewer or none at the list's end.
+    /// Up to `jobs_max` jobs from number `from` on, and no more than one beyond
+    /// [`PAGE_BYTES_MAX`](crate::settings::PAGE_BYTES_MAX); none at the list's end only.
     fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault>;
 
     /// Drops the jobs up to and including `upto` and the pending counts of `epochs`, together.
@@ -240,6 +242,35 @@ pub trait Backlog: Send + 'static {
 
     /// Jobs in the list and bytes in them.
     fn size(&mut self) -> Result<JournalSize, JournalFault>;
+
+    /// Puts one job in the place of several, in one step, if `merge.term` still holds the shard and
+    /// all of them are in the list; says whether it did.
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault>;
+}
+
+/// One job in the place of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// Who merges.
+    pub term: Term,
+    /// The flights whose places are left with a [`job::BLANK`], ascending.
+    pub blanked: Vec<Seq>,
+    /// The flight whose place `job` takes, after all of them.
+    pub seq: Seq,
+    /// The encoded job that stands for them.
+    pub job: Bytes,
+}
+
+impl Merge {
+    /// Whether all of its flights are among those from `base` on up to `last`.
+    pub fn is_within(&self, base: Seq, last: Seq) -> bool {
+        self.blanked.first().is_some_and(|first| *first >= base) && self.seq <= last
+    }
+
+    /// What lies in a blanked flight's place.
+    pub fn blank() -> Bytes {
+        Bytes::from_static(job::BLANK)
+    }
 }
 
 /// What lies in the journal.

@@ -93,7 +93,7 @@ impl<W: Waiter> Sealer<W> {
         self.counters.dropped.add(flight.events().saturating_sub(events));
         self.counters.journaled.set(journaled);
         self.up();
-        self.epochs.executed(flight.seq());
+        self.epochs.executed(flight.seq(), flight.job.len());
         self.state = State::Ready(armed);
         Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
     }

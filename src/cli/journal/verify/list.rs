@@ -92,7 +92,7 @@ fn encoded(seq: u64, epoch: u64, count: u64) -> Vec<u8> {
     };
     let (seq, epoch) = (Seq(seq), Epoch(epoch));
     let flight = Flight { seq, epoch, received_min: at, received_max: at, entries: vec![entry] };
-    job::encode(&Job { shard: Shard(0), term: Term(1), flight })
+    job::encode(&Job { shard: Shard(0), term: Term(1), first: seq, flight })
 }
 
 impl InspectJournal for List {
