@@ -56,18 +56,15 @@ fn fold(jobs: Vec<Job>) -> Vec<Entry> {
         if entry.details.is_some() && !detailed.insert(entry.fingerprint) {
             entry.details = None;
         }
-        match places.get(&(entry.fingerprint, entry.window)) {
-            Some(place) => {
-                let kept = &mut entries[*place];
-                kept.tally.fold(&entry.tally);
-                if entry.details.is_some() {
-                    kept.details = entry.details;
-                }
+        if let Some(place) = places.get(&(entry.fingerprint, entry.window)) {
+            let kept = &mut entries[*place];
+            kept.tally.fold(&entry.tally);
+            if entry.details.is_some() {
+                kept.details = entry.details;
             }
-            None => {
-                places.insert((entry.fingerprint, entry.window), entries.len());
-                entries.push(entry);
-            }
+        } else {
+            places.insert((entry.fingerprint, entry.window), entries.len());
+            entries.push(entry);
         }
     }
     entries

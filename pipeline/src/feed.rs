@@ -119,6 +119,11 @@ impl Feed {
         self.wake.wake();
     }
 
+    /// Notes where the journal begins.
+    pub(crate) fn note_base(&self, base: Seq) {
+        self.counters.journal_base.set(base.0);
+    }
+
     /// Says how many bytes of jobs apply has in its dataflow.
     pub(crate) fn note_fed(&self, bytes: usize) {
         self.fed.store(bytes, Ordering::Relaxed);

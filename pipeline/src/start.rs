@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Part},
+    timestamp::Timestamp,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
 
@@ -38,7 +39,7 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Claim, Errors},
-        journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
+        journal::{Acquired, Armed, Backlog, Fence, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
     stop::Stop,
@@ -101,9 +102,12 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let at_least = tables_stand(settings, stores.errors.as_ref());
+    let stand = tables_stand(settings, stores.errors.as_ref());
+    let at_least = stand.unwrap_or_default();
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     let fence = *armed.fence();
+    let unknown = stand.is_none() && before == Fence::default();
+    let acquired = if unknown { beyond_the_tables(clock.wall()) } else { fence.epoch };
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
     tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
     let (stops_sender, stops) = unbounded();
@@ -112,7 +116,8 @@ pub fn start<W: Waiter>(
     let shared = Shared {
         errors: stores.errors,
         claim,
-        acquired: fence.epoch,
+        acquired,
+        taken_at: fence.epoch,
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
@@ -155,19 +160,28 @@ pub fn start<W: Waiter>(
 /// Requests that wait for the keeper.
 const KEEPER_ASKED_MAX: usize = 1_024;
 
+/// How far epochs may have run ahead of the clock, in seconds: 100 years.
+const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
+
+/// The epoch that a new journal goes on from while the tables do not say where they are. Epochs of
+/// less than a second run ahead of the clock, so the time alone could be one that is applied.
+fn beyond_the_tables(now: Timestamp) -> Epoch {
+    Epoch(Epoch::open(Epoch::default(), now).0 + EPOCHS_AHEAD_MAX)
+}
+
 /// How far the tables have come, if they answer.
-fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
+fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
     match errors.writer().guards(settings.shard) {
-        Ok(guards) => Progress {
+        Ok(guards) => Some(Progress {
             term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
             seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
             epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
             applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
             events: guards.iter().map(|guard| guard.events).sum(),
-        },
+        }),
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");
-            Progress::default()
+            None
         }
     }
 }
@@ -197,8 +211,10 @@ fn workers(
 struct Shared {
     errors: Arc<dyn Errors>,
     claim: Claim,
-    /// The fence's epoch when the shard was taken.
+    /// New epochs are later.
     acquired: Epoch,
+    /// The fence's epoch when the shard was taken.
+    taken_at: Epoch,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
@@ -232,6 +248,7 @@ impl Shared {
             merger,
             trim_lag: settings.trim_lag,
             lagging: VecDeque::new(),
+            apart: None,
         };
         spawn("keeper", move || keeper.run())
     }
@@ -253,11 +270,8 @@ impl Shared {
             counters: Arc::clone(&self.counters),
             ack_deadline: settings.ack_deadline,
         };
-        let epochs = EpochClock::new(
-            armed.fence().epoch,
-            settings.flush_interval,
-            settings.epoch_bytes_max(),
-        );
+        let epochs =
+            EpochClock::new(self.acquired, settings.flush_interval, settings.epoch_bytes_max());
         let ingest = Ingest {
             events,
             confirmed,
@@ -316,6 +330,7 @@ impl Shared {
             errors: self.errors.writer(),
             claim: self.claim,
             acquired: self.acquired,
+            taken_at: self.taken_at,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),

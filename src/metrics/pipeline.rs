@@ -31,6 +31,10 @@ pub const TOTALS: &[(&str, &str, Read)] = &[
     ("errsift_refused_flights_total", "Commits that the journal refused", |c| &c.refused),
     ("errsift_unknown_flights_total", "Commits whose answer was lost", |c| &c.unknown),
     ("errsift_paged_flights_total", "Flights that apply reads back from the journal", |c| &c.paged),
+    ("errsift_merged_jobs_total", "Jobs of closed epochs merged into others", |c| &c.merged),
+    ("errsift_acked_lost_events_total", "Acknowledged events that the stores have lost", |c| {
+        &c.acked_lost
+    }),
     ("errsift_applied_epochs_total", "Epochs applied, once for each apply worker", |c| &c.epochs),
     ("errsift_count_rows_total", "Rows of counts applied", |c| &c.count_rows),
     ("errsift_details_rows_total", "Rows of details confirmed", |c| &c.details_rows),

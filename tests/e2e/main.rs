@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
 
 mod ask;
+mod away;
 mod check;
 mod command;
 mod config;

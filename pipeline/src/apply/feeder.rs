@@ -174,6 +174,7 @@ impl Feeder {
         if page.base > self.next {
             // trimmed by an earlier process: applied
             self.next = page.base;
+            self.feed.note_base(page.base);
         }
         if page.jobs.is_empty() && self.next <= executed {
             return Err(Stop::Gap { expected: self.next, found: executed.next() });

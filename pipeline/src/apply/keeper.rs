@@ -65,6 +65,8 @@ pub(crate) struct Keeper {
     pub(crate) trim_lag: Duration,
     /// What is confirmed and not trimmed yet, and when that is due.
     pub(crate) lagging: VecDeque<(Duration, Epoch, Seq)>,
+    /// Events that only the journal knew of, and only the tables, when both were found.
+    pub(crate) apart: Option<(u64, u64)>,
 }
 
 impl Keeper {
@@ -238,15 +240,30 @@ impl Keeper {
 
     /// Compares what the tables have counted with what the fence said at the end of the epoch that
     /// they stand at: the ledger's second difference. Between two epochs there is nothing to say.
-    fn compare(&self, guards: &Guards) {
+    fn compare(&mut self, guards: &Guards) {
         let at = guards[0].epoch;
         if let Some(journaled) = self.epochs.total(at)
             && guards.iter().all(|guard| guard.epoch == at)
         {
             let counted: u64 = guards.iter().map(|guard| guard.events).sum();
             let dead = self.counters.dead.get();
-            self.counters.applied_difference.set(journaled, counted + dead);
+            if self.apart.is_none() && self.counters.tables_apart.get() > 0 {
+                self.reckon_apart(journaled, counted + dead);
+            }
+            let (lost, foreign) = self.apart.unwrap_or_default();
+            self.counters.applied_difference.set(journaled + foreign, counted + dead + lost);
         }
+    }
+
+    /// How far apart journal and tables were when this process found them, once all that the journal
+    /// had is applied.
+    fn reckon_apart(&mut self, journaled: u64, accounted: u64) {
+        let lost = journaled.saturating_sub(accounted);
+        if lost > 0 {
+            tracing::error!(events = lost, "acknowledged events are lost with the tables");
+            self.counters.acked_lost.add(lost);
+        }
+        self.apart = Some((lost, accounted.saturating_sub(journaled)));
     }
 
     fn read_size(&mut self) {

@@ -9,6 +9,7 @@
 pub mod details;
 pub mod errors;
 pub mod journal;
+pub mod merge;
 pub mod pending;
 
 use std::time::Duration;

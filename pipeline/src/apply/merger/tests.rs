@@ -136,7 +136,8 @@ impl Life {
     fn commit(&mut self, world: &mut World, errors: &[u8]) {
         let armed = self.armed.take().unwrap();
         let seq = armed.fence().seq.next();
-        let entries: Vec<_> = errors.iter().map(|error| entry(*error, seq.0 % 3 == 0)).collect();
+        let entries: Vec<_> =
+            errors.iter().map(|error| entry(*error, seq.0.is_multiple_of(3))).collect();
         for entry in &entries {
             let key = (self.epoch, entry.fingerprint, entry.window);
             *world.committed.entry(key).or_default() += entry.tally.count;
