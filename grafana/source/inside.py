@@ -29,11 +29,13 @@ FLIGHTS = row(
     graph(
         "flights/s",
         "Few flights with many events each is a slow journal. Refused: Redis said no. Unknown: its "
-        "answer was lost and is looked up. Paged: apply reads them back, as its memory was full.",
+        "answer was lost and is looked up. Paged: apply reads them back, as its memory was full. "
+        "Merged: jobs that became one with others while MySQL is away.",
         [(rate("errsift_flights_total"), "executed"),
          (rate("errsift_refused_flights_total"), "refused"),
          (rate("errsift_unknown_flights_total"), "unknown"),
-         (rate("errsift_paged_flights_total"), "paged")], "ops", 6, 8,
+         (rate("errsift_paged_flights_total"), "paged"),
+         (rate("errsift_merged_jobs_total"), "merged")], "ops", 6, 8,
     ),
     graph(
         "in the process",
@@ -94,7 +96,7 @@ JOURNAL = row(
          (rate("errsift_set_aside_events_total"), "events set aside/s"),
          (total("errsift_journal_regressions_total"), "journal went back"),
          (total("errsift_journal_healed_jobs_total"), "jobs given back"),
-         (total("errsift_acked_lost_events_total"), "acked events lost"),
+         (total("errsift_acked_lost_events_total"), "acknowledged and lost"),
          (f"1 - min(errsift_journal_up{OF})", "journal down"),
          (f"1 - min(errsift_errors_up{OF})", "tables down")], "short", 8, 8,
     ),

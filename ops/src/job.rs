@@ -11,6 +11,7 @@
 //! | 8 × 3 | term, seq, epoch |
 //! | 8 × 2 | received min, received max: milliseconds since 1970 |
 //! | 4 | number of entries |
+//! | 8 | only with flag 4: the first flight it stands for |
 //! | … | entries: fingerprint (32), window start in ms (8), count (8), first, last (8 × 2), details |
 //! | … | with flag 2: number of event ids (4), and each (16) |
 //! | 4 | CRC32C of all before |
@@ -18,12 +19,16 @@
 //! | flag | means |
 //! |---|---|
 //! | 2 | event ids follow the entries; not set if there are none |
+//! | 4 | the job stands for several flights: the first one stands before the entries |
 //!
 //! Details are one byte, 0 for none, or 1 followed by the rule's version (2), the message, the six
 //! optional texts (stack trace, type, level, service, environment, release), each a length (4)
 //! that is `u32::MAX` for none, and the number of tags (4) with two texts each.
 //!
 //! A flight's size follows its distinct errors, not its events.
+//!
+//! Flights of a closed epoch may be merged ([`crate::merge`]): the last one's place then has a job that
+//! stands for all of them, and theirs have a [`BLANK`] each.
 
 use crate::{
     event::{EVENT_ID_BYTES, EventId, Payload},
@@ -39,7 +44,11 @@ const MAGIC: [u8; 4] = *b"ESJB";
 const VERSION: u16 = 1;
 /// Event ids follow the entries.
 const IDS: u16 = 2;
-const KNOWN_FLAGS: u16 = IDS;
+/// The job stands for several flights.
+const MERGED: u16 = 4;
+const KNOWN_FLAGS: u16 = IDS | MERGED;
+/// What lies in the place of a flight that a later job stands for.
+pub const BLANK: &[u8] = b"=";
 const ABSENT: u32 = u32::MAX;
 /// Bytes before the entries.
 const HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 8 * 5 + 4;
@@ -54,6 +63,8 @@ pub struct Job {
     pub shard: Shard,
     /// The writer's term.
     pub term: Term,
+    /// The first flight it stands for: the flight itself, unless several were merged.
+    pub first: Seq,
     /// What was sealed.
     pub flight: Flight,
 }
@@ -93,11 +104,18 @@ pub enum JobError {
 /// Writes `job` to bytes.
 pub fn encode(job: &Job) -> Vec<u8> {
     let flight = &job.flight;
-    let flags = if flight.ids.is_empty() { 0 } else { IDS };
     let content = flight.entries.len() * ENTRY_BYTES_MIN + flight.ids.len() * EVENT_ID_BYTES;
     let mut out = Vec::with_capacity(HEADER_BYTES + CRC_BYTES + content);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
+    let mut flags = 0;
+    if !flight.ids.is_empty() {
+        flags |= IDS;
+    }
+    let merged = job.first != flight.seq;
+    if merged {
+        flags |= MERGED;
+    }
     out.extend(flags.to_le_bytes());
     out.extend(job.shard.0.to_le_bytes());
     for number in [job.term.0, flight.seq.0, flight.epoch.0] {
@@ -107,6 +125,9 @@ pub fn encode(job: &Job) -> Vec<u8> {
         out.extend(at.millis().to_le_bytes());
     }
     put_length(&mut out, flight.entries.len());
+    if merged {
+        out.extend(job.first.0.to_le_bytes());
+    }
     for entry in &flight.entries {
         out.extend(entry.fingerprint.0);
         out.extend(entry.window.start().millis().to_le_bytes());
@@ -124,9 +145,9 @@ pub fn encode(job: &Job) -> Vec<u8> {
     out
 }
 
-/// A flight holds far fewer than 2^32 of anything (8 MiB at most).
+/// A flight holds far fewer than 2^32 of anything (8 MiB at most, merged ones twice that).
 fn put_length(out: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("a flight is bounded to 8 MiB");
+    let length = u32::try_from(length).expect("a flight is bounded in bytes");
     out.extend(length.to_le_bytes());
 }
 
@@ -190,13 +211,17 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if count > content.len() / ENTRY_BYTES_MIN {
         return Err(JobError::Content("number of entries"));
     }
+    let first = if flags & MERGED == 0 { seq } else { Seq(reader.u64()?) };
+    if (first < seq) != (flags & MERGED != 0) {
+        return Err(JobError::Content("first flight"));
+    }
     let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
     let ids = if flags & IDS == 0 { Vec::new() } else { reader.ids()? };
     if reader.at != content.len() {
         return Err(JobError::Content("length"));
     }
     let flight = Flight { seq, epoch, received_min, received_max, entries, ids };
-    Ok(Job { shard, term, flight })
+    Ok(Job { shard, term, first, flight })
 }
 
 struct Reader<'a> {
@@ -342,10 +367,12 @@ mod tests {
             entries in proptest::collection::vec(entries(), 0..5),
             numbers in any::<[u64; 3]>(),
             ids in proptest::collection::vec(any::<u128>().prop_map(EventId), 0..4),
+            merged in any::<u64>(),
         ) -> Job {
             Job {
                 shard: Shard(3),
                 term: Term(numbers[0]),
+                first: Seq(numbers[1].saturating_sub(merged % 3)),
                 flight: Flight {
                     seq: Seq(numbers[1]),
                     epoch: Epoch(numbers[2]),
@@ -391,6 +418,7 @@ mod tests {
         let mut bytes = encode(&Job {
             shard: Shard(0),
             term: Term(1),
+            first: Seq(1),
             flight: Flight {
                 seq: Seq(1),
                 epoch: Epoch(1),

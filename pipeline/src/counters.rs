@@ -141,8 +141,6 @@ pub struct Counters {
     pub regressions: Counter,
     /// Jobs that a journal was given again after that.
     pub healed_jobs: Counter,
-    /// Events of flights that a journal has forgotten and could not be given again.
-    pub acked_lost: Counter,
     /// Flights whose memory short-cut was dropped because apply lagged; they are paged later.
     pub paged: Counter,
     /// Epochs applied.
@@ -177,6 +175,15 @@ pub struct Counters {
     pub journal_jobs: Counter,
     /// Bytes of the journal, as last read.
     pub journal_bytes: Counter,
+    /// Acknowledged events that the stores have lost for good, as far as this process has seen.
+    pub acked_lost: Counter,
+    /// The journal's first flight when this process first read it.
+    pub journal_base: Counter,
+    /// 1 once the tables turned out to lack, or to have, what the journal knows nothing of: then the
+    /// ledger's second difference is reckoned from how they stood.
+    pub tables_apart: Counter,
+    /// Jobs of closed epochs that were merged into others, and have left a blank in their place.
+    pub merged: Counter,
     /// 1 while the journal takes flights, else 0.
     pub journal_up: Counter,
     /// 1 while the tables answer, else 0.

@@ -20,7 +20,7 @@ use crate::ports::{
     heal::Heal,
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-        JobIds, Journal, JournalFault, JournalSize, Page, Progress,
+        JobIds, Journal, JournalFault, JournalSize, Merge, Page, Progress,
     },
 };
 
@@ -229,6 +229,18 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
         self.faults.journal()?;
         self.store.kept_ids()
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        match self.faults.next() {
+            None => self.store.merge(merge),
+            Some(how) => {
+                if how == How::LostAnswer {
+                    self.store.merge(merge)?;
+                }
+                Err(JournalFault::new("fault on purpose"))
+            }
+        }
     }
 }
 

@@ -16,12 +16,8 @@ use errsift_ops::{
 };
 
 use crate::{
-    counters::Counters,
-    epochs::OpenEpochs,
-    failpoints,
-    ports::journal::Fence,
-    settings::{APPLY_BACKLOG_BYTES_MAX, FEED_FLIGHTS_MAX},
-    wake::Wake,
+    apply::reach::Reach, counters::Counters, epochs::OpenEpochs, failpoints, ports::journal::Fence,
+    settings::FEED_FLIGHTS_MAX, wake::Wake,
 };
 
 /// An executed flight on its way to apply.
@@ -57,7 +53,14 @@ pub(crate) struct Horizon {
 #[derive(Debug)]
 pub(crate) struct Feed {
     flights: Sender<Executed>,
+    /// Bytes of the jobs in the channel.
     bytes: AtomicUsize,
+    /// Bytes of the jobs in the dataflow.
+    fed: AtomicUsize,
+    /// Bytes of both together at most.
+    bytes_max: usize,
+    /// How far apply has come with the journal, and what must come from it.
+    pub(crate) reach: Reach,
     horizon: Mutex<Horizon>,
     epochs: Arc<OpenEpochs>,
     wake: Arc<Wake>,
@@ -68,6 +71,7 @@ impl Feed {
     /// A feed on which flights up to the fence's were executed, and their epochs closed, earlier.
     pub(crate) fn new(
         fence: Fence,
+        bytes_max: usize,
         epochs: Arc<OpenEpochs>,
         wake: Arc<Wake>,
         counters: Arc<Counters>,
@@ -76,7 +80,17 @@ impl Feed {
         let closed = Some((fence.epoch, fence.seq));
         let horizon = Mutex::new(Horizon { executed: fence.seq, closed, ended: false });
         epochs.ended(fence.epoch, fence.events);
-        let feed = Self { flights, bytes: AtomicUsize::new(0), horizon, epochs, wake, counters };
+        let feed = Self {
+            flights,
+            bytes: AtomicUsize::new(0),
+            fed: AtomicUsize::new(0),
+            bytes_max,
+            reach: Reach::default(),
+            horizon,
+            epochs,
+            wake,
+            counters,
+        };
         (Arc::new(feed), receiver)
     }
 
@@ -84,7 +98,8 @@ impl Feed {
     pub(crate) fn hand_over(&self, executed: Executed) {
         failpoints::pass("hand_over");
         let (seq, job_bytes) = (executed.seq, executed.job_bytes);
-        let room = self.bytes.load(Ordering::Relaxed) + job_bytes <= APPLY_BACKLOG_BYTES_MAX;
+        let held = self.bytes.load(Ordering::Relaxed) + self.fed.load(Ordering::Relaxed);
+        let room = held + job_bytes <= self.bytes_max;
         if executed.flight.is_some() && room && self.flights.try_send(executed).is_ok() {
             self.bytes.fetch_add(job_bytes, Ordering::Relaxed);
         } else {
@@ -116,8 +131,14 @@ impl Feed {
         self.wake.wake();
     }
 
+    /// Notes where the journal begins.
+    pub(crate) fn note_base(&self, base: Seq) {
+        self.counters.journal_base.set(base.0);
+    }
+
     /// Says how many bytes of jobs apply has in its dataflow.
     pub(crate) fn note_fed(&self, bytes: usize) {
+        self.fed.store(bytes, Ordering::Relaxed);
         let waiting = self.bytes.load(Ordering::Relaxed);
         self.counters.apply_backlog_bytes.set((bytes + waiting) as u64);
     }

@@ -13,10 +13,18 @@ pub const FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const CHANNEL_EVENTS_MAX: usize = 64 * 1024;
 /// Flights that wait in memory between ingest and apply; further ones are paged from the journal.
 pub const FEED_FLIGHTS_MAX: usize = 4 * 1024;
-/// Bytes of flights in memory that are not applied yet.
+/// Bytes of flights in memory that are not applied yet, if nothing else is asked for.
 pub const APPLY_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Jobs read from the journal at once.
 pub const PAGE_JOBS: usize = 64;
+/// Bytes of the jobs read from the journal at once, after which no further one is added.
+pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Jobs merged at once: what is merged needs as many steps of the journal's store.
+pub const MERGE_JOBS: usize = 64;
+/// Places of the journal looked at in one step of merging.
+pub const MERGE_PAGE_JOBS: usize = 1_024;
+/// Bytes of the jobs merged at once. What merging has made as large as that stays as it is.
+pub const MERGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Fingerprints remembered as stored, once by ingest and once by each apply worker.
 pub const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(256 * 1024).expect("not zero");
 /// How often pending counts are passed on.
@@ -43,6 +51,18 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Whether to count what each operator does.
     pub operator_metrics: bool,
+    /// Bytes of jobs in memory that are not applied yet; further ones wait in the journal.
+    pub backlog_bytes_max: usize,
+    /// How long jobs stay in the journal after every part has confirmed them.
+    pub trim_lag: Duration,
+}
+
+impl Settings {
+    /// Bytes of an epoch's jobs after which it is closed before its time: half of what may be in
+    /// memory, so that there is always room to go on with the epoch that is being applied.
+    pub fn epoch_bytes_max(&self) -> usize {
+        self.backlog_bytes_max / 2
+    }
 }
 
 impl Default for Settings {
@@ -53,6 +73,8 @@ impl Default for Settings {
             ack_deadline: Duration::from_secs(5),
             workers: NonZeroUsize::MIN,
             operator_metrics: true,
+            backlog_bytes_max: APPLY_BACKLOG_BYTES_MAX,
+            trim_lag: Duration::ZERO,
         }
     }
 }

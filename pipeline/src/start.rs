@@ -12,6 +12,7 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Part},
     recent_ids::RecentIds,
+    timestamp::Timestamp,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
 
@@ -23,6 +24,7 @@ use crate::{
         feeder::Feeder,
         keep_pending::PendingHandle,
         keeper::{Keep, Keeper},
+        merger::Merger,
         store_details::details_writer,
         worker::{self as apply_worker, Apply, First},
     },
@@ -41,7 +43,7 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Claim, Errors, Settled},
-        journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
+        journal::{Acquired, Armed, Backlog, Fence, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
     stop::Stop,
@@ -104,10 +106,13 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let at_least = tables_stand(settings, stores.errors.as_ref());
+    let stand = tables_stand(settings, stores.errors.as_ref());
+    let at_least = stand.unwrap_or_default();
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     failpoints::pass("acquired");
     let fence = *armed.fence();
+    let unknown = stand.is_none() && before == Fence::default();
+    let acquired = if unknown { beyond_the_tables(clock.wall()) } else { fence.epoch };
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
     let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
     let ids = ids::recover(&mut *stores.backlog, fence.seq, times, &journaled)?;
@@ -118,7 +123,8 @@ pub fn start<W: Waiter>(
     let shared = Shared {
         errors: stores.errors,
         claim,
-        acquired: fence.epoch,
+        acquired,
+        taken_at: fence.epoch,
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
@@ -133,16 +139,33 @@ pub fn start<W: Waiter>(
     let operators = shared.operators.clone();
     epochs.ended(before.epoch, before.events);
     let wake = Arc::clone(&shared.apply_wake);
-    let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
+    let (feed, live) = Feed::new(
+        fence,
+        settings.backlog_bytes_max,
+        Arc::clone(&epochs),
+        wake,
+        Arc::clone(&counters),
+    );
     let (pages_sender, pages) = bounded(1);
 
     let ingest_wake = Arc::new(Wake::default());
     let lookout = Arc::new(Lookout::new(fence.seq, Arc::clone(&ingest_wake)));
-    let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender, Arc::clone(&lookout));
+    let keeper = shared.spawn_keeper(
+        settings,
+        stores.backlog,
+        (&feed, Arc::clone(&lookout)),
+        (asked, pages_sender),
+    );
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
         let standing = (Arc::clone(&epochs), Arc::clone(&shared.journaled));
-        let feed = (Arc::clone(&feed), live);
-        Feeder::new(settings.shard, feed, (keeper, pages), standing, fence.epoch)
+        Feeder::new(
+            settings.shard,
+            (Arc::clone(&feed), live),
+            (keeper, pages),
+            standing,
+            fence.epoch,
+            settings.backlog_bytes_max,
+        )
     });
     let (ingest, intake) = shared.spawn_ingest(
         settings,
@@ -158,19 +181,28 @@ pub fn start<W: Waiter>(
 /// Requests that wait for the keeper.
 const KEEPER_ASKED_MAX: usize = 1_024;
 
+/// How far epochs may have run ahead of the clock, in seconds: 100 years.
+const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
+
+/// The epoch that a new journal goes on from while the tables do not say where they are. Epochs of
+/// less than a second run ahead of the clock, so the time alone could be one that is applied.
+fn beyond_the_tables(now: Timestamp) -> Epoch {
+    Epoch(Epoch::open(Epoch::default(), now).0 + EPOCHS_AHEAD_MAX)
+}
+
 /// How far the tables have come, if they answer.
-fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
+fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
     match errors.writer().settled(settings.shard) {
-        Ok(settled @ Settled { guards, .. }) => Progress {
+        Ok(settled @ Settled { guards, .. }) => Some(Progress {
             term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
             seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
             epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
             applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
             events: settled.events(),
-        },
+        }),
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");
-            Progress::default()
+            None
         }
     }
 }
@@ -200,8 +232,10 @@ fn workers(
 struct Shared {
     errors: Arc<dyn Errors>,
     claim: Claim,
-    /// The fence's epoch when the shard was taken.
+    /// New epochs are later.
     acquired: Epoch,
+    /// The fence's epoch when the shard was taken.
+    taken_at: Epoch,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
@@ -216,11 +250,12 @@ struct Shared {
 impl Shared {
     fn spawn_keeper(
         &self,
+        settings: &Settings,
         backlog: Box<dyn Backlog>,
-        asked: Receiver<Keep>,
-        pages: Sender<Page>,
-        lookout: Arc<Lookout>,
+        (feed, lookout): (&Arc<Feed>, Arc<Lookout>),
+        (asked, pages): (Receiver<Keep>, Sender<Page>),
     ) -> JoinHandle<()> {
+        let merger = Merger::new(self.claim.term, Arc::clone(feed), settings.flush_interval);
         let keeper = Keeper {
             backlog,
             errors: self.errors.writer(),
@@ -235,6 +270,11 @@ impl Shared {
             lookout,
             recent: VecDeque::new(),
             again: None,
+            stops: self.stops.clone(),
+            merger,
+            trim_lag: settings.trim_lag,
+            lagging: VecDeque::new(),
+            apart: None,
         };
         spawn("keeper", move || keeper.run())
     }
@@ -256,7 +296,8 @@ impl Shared {
             lookout,
             ack_deadline: settings.ack_deadline,
         };
-        let epochs = EpochClock::new(armed.fence().epoch, settings.flush_interval);
+        let epochs =
+            EpochClock::new(self.acquired, settings.flush_interval, settings.epoch_bytes_max());
         let ingest = Ingest {
             events,
             confirmed,
@@ -317,6 +358,7 @@ impl Shared {
             errors: self.errors.writer(),
             claim: self.claim,
             acquired: self.acquired,
+            taken_at: self.taken_at,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),

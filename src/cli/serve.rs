@@ -127,6 +127,7 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     let pipeline_settings = Settings {
         shard: Shard(settings.stores.shard),
         flush_interval: settings.flush_interval,
+        trim_lag: settings.trim_lag,
         workers: settings.workers,
         operator_metrics: settings.operator_metrics == Switch::On,
         ..Settings::default()

@@ -8,7 +8,10 @@ use errsift_ops::{
     id::{Epoch, Seq, Shard, Term},
     timestamp::Timestamp,
 };
-use errsift_pipeline::ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Page};
+use errsift_pipeline::{
+    ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    settings::PAGE_BYTES_MAX,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Sync, Turn, connect, fence, ids, loaded, stored};
@@ -78,9 +81,15 @@ impl Backlog for EmbeddedBacklog {
             let base = conn.query_row("SELECT base FROM trimmed", [], |row| row.get(0))?;
             let mut select =
                 conn.prepare_cached("SELECT job FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
-            let jobs = select
-                .query_map([stored(from.0), jobs_max], |row| row.get(0).map(Vec::into))?
-                .collect::<rusqlite::Result<Vec<Bytes>>>()?;
+            let mut rows = select.query([stored(from.0), jobs_max])?;
+            let (mut jobs, mut bytes) = (Vec::new(), 0);
+            while bytes < PAGE_BYTES_MAX
+                && let Some(row) = rows.next()?
+            {
+                let job: Vec<u8> = row.get(0)?;
+                bytes += job.len();
+                jobs.push(Bytes::from(job));
+            }
             Ok(Page { base: Seq(loaded(base)), jobs })
         })
     }
@@ -163,6 +172,22 @@ impl Backlog for EmbeddedBacklog {
 
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
         self.read(|conn, _| ids::kept(conn))
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        self.write(|conn, shard| {
+            let base = conn.query_row("SELECT base FROM trimmed", [], |row| row.get(0))?;
+            let fence = fence::read(conn, shard)?;
+            if fence.term != merge.term || !merge.is_within(Seq(loaded(base)), fence.seq) {
+                return Ok(false);
+            }
+            let mut replace = conn.prepare_cached("UPDATE jobs SET job = ?1 WHERE seq = ?2")?;
+            for seq in &merge.blanked {
+                replace.execute(params![&Merge::blank()[..], stored(seq.0)])?;
+            }
+            replace.execute(params![&merge.job[..], stored(merge.seq.0)])?;
+            Ok(true)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use errsift_pipeline::ports::{
     heal::Heal,
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-        JobIds, Journal, JournalFault, JournalSize, Page, Progress,
+        JobIds, Journal, JournalFault, JournalSize, Merge, Page, Progress,
     },
 };
 
@@ -34,6 +34,7 @@ pub const OPERATIONS: &[&str] = &[
     "weaker",
     "trim_keeping",
     "kept_ids",
+    "merge",
 ];
 
 impl Ended for CommitResult {
@@ -183,5 +184,9 @@ impl Backlog for MeteredBacklog {
 
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
         self.meter.timed("kept_ids", || self.backlog.kept_ids())
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        self.meter.timed("merge", || self.backlog.merge(merge))
     }
 }

@@ -40,12 +40,11 @@ pub const TOTALS: &[(&str, &str, Read)] = &[
         "Jobs that a journal which went back was given again",
         |c| &c.healed_jobs,
     ),
-    (
-        "errsift_acked_lost_events_total",
-        "Events that the journal has forgotten and that could not be given back",
-        |c| &c.acked_lost,
-    ),
+    ("errsift_acked_lost_events_total", "Acknowledged events that the stores have lost", |c| {
+        &c.acked_lost
+    }),
     ("errsift_paged_flights_total", "Flights that apply reads back from the journal", |c| &c.paged),
+    ("errsift_merged_jobs_total", "Jobs of closed epochs merged into others", |c| &c.merged),
     ("errsift_applied_epochs_total", "Epochs applied, once for each apply worker", |c| &c.epochs),
     ("errsift_count_rows_total", "Rows of counts applied", |c| &c.count_rows),
     ("errsift_details_rows_total", "Rows of details confirmed", |c| &c.details_rows),

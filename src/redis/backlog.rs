@@ -6,7 +6,10 @@ use errsift_ops::{
     id::{Epoch, Seq, Term},
     timestamp::Timestamp,
 };
-use errsift_pipeline::ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Page};
+use errsift_pipeline::{
+    ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    settings::PAGE_BYTES_MAX,
+};
 use redis::{
     Connection, ConnectionInfo, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value,
 };
@@ -50,18 +53,47 @@ for i = 5, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1
 ";
 
-/// Jobs from number ARGV[1] on, at most ARGV[2], and the base they were counted from: at one
-/// instant, because a predecessor that is not fenced yet may trim.
+/// Jobs from number ARGV[1] on, at most ARGV[2] and no further one once ARGV[3] bytes are reached,
+/// and the base they were counted from: at one instant, because a predecessor that is not fenced
+/// yet may trim. Few at a time, so that the script holds no more than it gives.
 const PAGE: &str = r"
 local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
 local first = math.max(tonumber(ARGV[1]) - base, 0)
-return {base, redis.call('LRANGE', KEYS[1], first, first + tonumber(ARGV[2]) - 1)}
+local last = first + tonumber(ARGV[2]) - 1
+local jobs, bytes, step = {}, 0, 1
+while first <= last and bytes < tonumber(ARGV[3]) do
+  local more = redis.call('LRANGE', KEYS[1], first, math.min(first + step - 1, last))
+  if #more == 0 then break end
+  local grown = 0
+  for _, job in ipairs(more) do
+    if bytes < tonumber(ARGV[3]) then
+      jobs[#jobs + 1] = job
+      bytes = bytes + #job
+      grown = grown + #job
+    end
+  end
+  first = first + #more
+  step = grown < 65536 and math.min(step * 2, 256) or math.max(math.floor(step / 2), 1)
+end
+return {base, jobs}
 ";
 
 /// Adds to pending counts, unless another writer has taken the shard.
 const ADD_PENDING: &str = r"
 if redis.call('HGET', KEYS[1], 'term') ~= ARGV[1] then return 0 end
 for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1]) end
+return 1
+";
+
+/// Puts ARGV[2] in the place of flight ARGV[3], and ARGV[4] in those of the flights that follow, if
+/// term ARGV[1] holds the shard and the list has all of them; they ascend.
+const MERGE: &str = r"
+if redis.call('HGET', KEYS[3], 'term') ~= ARGV[1] then return 0 end
+local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
+local last = base + redis.call('LLEN', KEYS[1]) - 1
+if tonumber(ARGV[5]) < base or tonumber(ARGV[3]) > last then return 0 end
+redis.call('LSET', KEYS[1], tonumber(ARGV[3]) - base, ARGV[2])
+for i = 5, #ARGV do redis.call('LSET', KEYS[1], tonumber(ARGV[i]) - base, ARGV[4]) end
 return 1
 ";
 
@@ -75,6 +107,7 @@ pub struct RedisBacklog {
     page: Script,
     trim: Script,
     add_pending: Script,
+    merge: Script,
 }
 
 impl RedisBacklog {
@@ -86,6 +119,7 @@ impl RedisBacklog {
             page: Script::new(PAGE),
             trim: Script::new(TRIM),
             add_pending: Script::new(ADD_PENDING),
+            merge: Script::new(MERGE),
         }
     }
 
@@ -144,7 +178,7 @@ impl Backlog for RedisBacklog {
         let script = self.page.clone();
         self.ask(|connection, keys| {
             let mut call = script.prepare_invoke();
-            call.key(&keys.journal).key(&keys.pos).arg(from.0).arg(jobs_max);
+            call.key(&keys.journal).key(&keys.pos).arg(from.0).arg(jobs_max).arg(PAGE_BYTES_MAX);
             let (base, jobs): (u64, Vec<Vec<u8>>) = call.invoke(connection)?;
             Ok(Page { base: Seq(base), jobs: jobs.into_iter().map(Bytes::from).collect() })
         })
@@ -307,5 +341,21 @@ impl Backlog for RedisBacklog {
             }
         }
         Ok(kept)
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        if merge.blanked.is_empty() {
+            return Ok(false);
+        }
+        let script = self.merge.clone();
+        self.ask(|connection, keys| {
+            let mut call = script.prepare_invoke();
+            call.key(&keys.journal).key(&keys.pos).key(&keys.fence);
+            call.arg(merge.term.0).arg(&merge.job[..]).arg(merge.seq.0).arg(&Merge::blank()[..]);
+            for seq in &merge.blanked {
+                call.arg(seq.0);
+            }
+            call.invoke(connection)
+        })
     }
 }

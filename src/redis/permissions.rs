@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! ACL SETUSER errsift on >PASSWORD ~{es:*}:* +watch +exec +multi +discard +rpush +hset +hget
-//!     +hmget +hincrby +llen +lrange +ltrim +unlink +type +evalsha +script|load +config|get +info
+//!     +hmget +hincrby +llen +lrange +lset +ltrim +unlink +type +evalsha +script|load +config|get +info
 //!     +memory|usage +hscan
 //! ```
 //!
@@ -58,6 +58,7 @@ fn queued(store: &RedisStore) -> Vec<Tried> {
         tried("hincrby", true, &[&pending, "", "1"]),
         tried("llen", true, &[journal]),
         tried("lrange", true, &[journal, "0", "0"]),
+        tried("lset", true, &[journal, "0", ""]),
         tried("ltrim", true, &[journal, "0", "-1"]),
         tried("unlink", true, &[&pending]),
         tried("type", true, &[journal]),

@@ -31,6 +31,12 @@ pub struct Serve {
           value_name = "TIME")]
     pub flush_interval: Duration,
 
+    /// How long jobs stay in the journal after the tables have confirmed them: 0s to 24h. Longer than
+    /// what MySQL may lose when it fails over, so that errsift can apply it again
+    #[arg(long, env = "ERRSIFT_TRIM_LAG", default_value = "0s", value_parser = lag,
+          value_name = "TIME")]
+    pub trim_lag: Duration,
+
     /// Threads that apply counts: 1 to 64
     #[arg(long, env = "ERRSIFT_WORKERS", default_value = "1", value_parser = workers,
           value_name = "N")]
@@ -80,18 +86,29 @@ pub enum Switch {
 const INTERVAL_RANGE: &str = "expected a time from 100ms to 1h, such as 30s, 500ms or 5m";
 
 fn interval(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_millis(100)..=Duration::from_secs(3600);
+    let interval = time(text).filter(|interval| range.contains(interval));
+    interval.ok_or_else(|| INTERVAL_RANGE.to_owned())
+}
+
+const LAG_RANGE: &str = "expected a time from 0s to 24h, such as 90s, 15m or 1h";
+
+fn lag(text: &str) -> Result<Duration, String> {
+    let lag = time(text).filter(|lag| *lag <= Duration::from_secs(24 * 3600));
+    lag.ok_or_else(|| LAG_RANGE.to_owned())
+}
+
+fn time(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: u64 = digits.parse().map_err(|_| INTERVAL_RANGE.to_owned())?;
+    let number: u64 = digits.parse().ok()?;
     let unit_ms = match &text[digits.len()..] {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
-        _ => return Err(INTERVAL_RANGE.to_owned()),
+        _ => return None,
     };
-    let interval = Duration::from_millis(number.saturating_mul(unit_ms));
-    let range = Duration::from_millis(100)..=Duration::from_secs(3600);
-    if range.contains(&interval) { Ok(interval) } else { Err(INTERVAL_RANGE.to_owned()) }
+    Some(Duration::from_millis(number.saturating_mul(unit_ms)))
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {
@@ -111,5 +128,8 @@ mod tests {
         for wrong in ["", "30", "s", "99ms", "61m", "-1s", "1d", "1.5s", "99999999999999999999s"] {
             assert_eq!(interval(wrong), Err(INTERVAL_RANGE.to_owned()), "{wrong}");
         }
+        assert_eq!(lag("0s"), Ok(Duration::ZERO));
+        assert_eq!(lag("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(lag("25h"), Err(LAG_RANGE.to_owned()));
     }
 }

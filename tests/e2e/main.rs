@@ -5,6 +5,7 @@
 
 mod again;
 mod ask;
+mod away;
 mod check;
 mod command;
 mod config;

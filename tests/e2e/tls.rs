@@ -31,6 +31,7 @@ const REDIS_USER: &[&str] = &[
     "+hincrby",
     "+llen",
     "+lrange",
+    "+lset",
     "+ltrim",
     "+unlink",
     "+type",

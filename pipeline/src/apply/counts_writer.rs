@@ -25,8 +25,10 @@ pub(crate) struct CountsWriter {
     pub(crate) channel: CountsChannel,
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
-    /// The fence's epoch when the shard was taken: new epochs are later.
+    /// New epochs are later.
     pub(crate) acquired: Epoch,
+    /// The fence's epoch when the shard was taken.
+    pub(crate) taken_at: Epoch,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
     pub(crate) counters: Arc<Counters>,
@@ -108,6 +110,7 @@ impl CountsWriter {
                     check(&self.claim, &self.parts, &taken, known.as_ref())?;
                     if known.is_none() {
                         check_acquired(self.acquired, &self.parts, &taken)?;
+                        self.compare_journal(&taken);
                     }
                     for part in &self.parts {
                         self.counters.counted_in(*part, taken[part.index()].events);
@@ -161,6 +164,29 @@ impl CountsWriter {
             *guards = None;
         }
         Ok(Ok(()))
+    }
+}
+
+impl CountsWriter {
+    /// Shouts if the tables lack what the journal has trimmed already: they were restored from a copy
+    /// that is older than what it still holds, or are other tables. Going on loses nothing more.
+    fn compare_journal(&self, taken: &Guards) {
+        let base = self.counters.journal_base.get();
+        let guards = self.parts.iter().map(|part| &taken[part.index()]);
+        if let Some(found) = guards.clone().map(|guard| guard.seq).min()
+            && found.next().0 < base
+        {
+            tracing::error!(
+                applied = found.0,
+                journal = base,
+                "tables went back further than the journal reaches: acknowledged events are lost"
+            );
+            self.counters.tables_apart.set(1);
+        }
+        // a journal that was new when the tables were away
+        if guards.map(|guard| guard.epoch).max() > Some(self.taken_at) {
+            self.counters.tables_apart.set(1);
+        }
     }
 }
 

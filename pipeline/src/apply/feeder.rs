@@ -16,7 +16,6 @@ use crate::{
     feed::{Executed, Feed},
     ids::JournaledIds,
     ports::journal::Page,
-    settings::APPLY_BACKLOG_BYTES_MAX,
     stop::Stop,
 };
 
@@ -45,6 +44,12 @@ pub(crate) struct Feeder {
     epochs: Arc<OpenEpochs>,
     journaled: Arc<JournaledIds>,
     next: Seq,
+    /// The last flight that was given, or is in `paged`, or that a job given stands for.
+    read: Seq,
+    /// Where the page after the last one begins.
+    page_from: Seq,
+    /// Bytes of jobs in the dataflow from which on nothing of a further epoch is given.
+    bytes_max: usize,
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
     paging: bool,
@@ -65,6 +70,7 @@ impl Feeder {
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
         (epochs, journaled): (Arc<OpenEpochs>, Arc<JournaledIds>),
         recovered: Epoch,
+        bytes_max: usize,
     ) -> Self {
         Self {
             shard,
@@ -75,6 +81,9 @@ impl Feeder {
             epochs,
             journaled,
             next: Seq(1),
+            read: Seq::default(),
+            page_from: Seq::default(),
+            bytes_max,
             held: None,
             paged: std::collections::VecDeque::new(),
             paging: false,
@@ -100,7 +109,7 @@ impl Feeder {
         // read before the channel: what is executed by now is in the channel, or never will be
         let horizon = self.feed.horizon();
         if self.next <= horizon.executed {
-            let full = self.fed.values().sum::<usize>() >= APPLY_BACKLOG_BYTES_MAX;
+            let full = self.fed.values().sum::<usize>() >= self.bytes_max;
             if full && self.fed.len() > 1 {
                 return Ok(Feeding::Wait);
             }
@@ -127,8 +136,11 @@ impl Feeder {
         }
         if let Some((job_bytes, flight)) = self.paged.pop_front() {
             failpoints::pass("recover_fed");
+            self.feed.reach.gave(flight.seq);
             return self.give(flight, job_bytes);
         }
+        // what was blank at the end of the last page
+        self.next = self.next.max(self.page_from);
         while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
             if executed.seq > self.next {
                 self.held = Some(executed);
@@ -137,6 +149,7 @@ impl Feeder {
             self.feed.taken(&executed);
             if executed.seq == self.next
                 && let Some(flight) = executed.flight
+                && self.feed.reach.give_live(flight.seq)
             {
                 return self.give(flight, executed.job_bytes);
             }
@@ -149,6 +162,7 @@ impl Feeder {
 
     fn give(&mut self, flight: Flight, job_bytes: usize) -> Feeding {
         self.next = flight.seq.next();
+        self.read = self.read.max(flight.seq);
         self.epoch = self.epoch.max(flight.epoch);
         self.epochs.note(flight.epoch, flight.seq, flight.received_min);
         self.journaled.note(&flight);
@@ -166,20 +180,35 @@ impl Feeder {
         if page.base > self.next {
             // trimmed by an earlier process: applied
             self.next = page.base;
+            self.feed.note_base(page.base);
         }
         if page.jobs.is_empty() && self.next <= executed {
             return Err(Stop::Gap { expected: self.next, found: executed.next() });
         }
         let mut expected = self.next;
         for bytes in &page.jobs {
-            let Job { shard, flight, .. } =
+            if bytes == job::BLANK {
+                // a later job stands for it
+                expected = expected.next();
+                continue;
+            }
+            let Job { shard, first, flight, .. } =
                 job::decode(bytes).map_err(|error| Stop::Poison { seq: expected, error })?;
             if flight.seq != expected || shard != self.shard {
                 return Err(Stop::Gap { expected, found: flight.seq });
             }
+            if first <= self.read {
+                // it stands for flights that are counted already
+                return Err(Stop::Gap { expected: self.read.next(), found: first });
+            }
+            if first > self.read.next() && self.read >= page.base {
+                tracing::error!(from = self.read.next().0, to = first.0 - 1, "flights in no job");
+            }
+            self.read = flight.seq;
             expected = expected.next();
             self.paged.push_back((bytes.len(), flight));
         }
+        self.page_from = expected;
         Ok(())
     }
 }

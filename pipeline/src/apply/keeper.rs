@@ -1,16 +1,20 @@
-//! The thread that keeps the journal in order for apply: it pages, trims and adds pending counts,
-//! so that no worker waits for a socket.
+//! The thread that keeps the journal in order for apply: it pages, trims, merges and adds pending
+//! counts, so that no worker waits for a socket.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crossbeam_channel::{Receiver, Sender, select, tick};
+use crossbeam_channel::{Receiver, Sender, after, never, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
-    id::{Epoch, Seq},
+    id::{Epoch, Part, Seq},
 };
 
 use crate::{
-    apply::retry::Retry,
+    apply::{merger::Merger, retry::Retry},
     counters::Counters,
     epochs::OpenEpochs,
     failpoints,
@@ -19,9 +23,10 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Claim, ErrorsWriter, Settled},
-        journal::{Backlog, Fence, Page},
+        journal::{Backlog, Fence, JournalFault, Page},
     },
     settings::PAGE_JOBS,
+    stop::Stop,
     wake::Wake,
 };
 
@@ -46,6 +51,12 @@ const SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
 /// goes back has them again, and nobody else would know of them.
 const RECENT_EPOCHS: usize = 64;
 
+/// Pause between two steps of merging, as a multiple of what the last one took: the journal's store
+/// has others to serve.
+const MERGE_PAUSE_FACTOR: u32 = 4;
+const MERGE_PAUSE_MIN: Duration = Duration::from_millis(5);
+const MERGE_PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// The keeper's belongings.
 pub(crate) struct Keeper {
     pub(crate) backlog: Box<dyn Backlog>,
@@ -63,6 +74,13 @@ pub(crate) struct Keeper {
     pub(crate) recent: VecDeque<Epoch>,
     /// The page that a journal without its last flights could not give.
     pub(crate) again: Option<Seq>,
+    pub(crate) stops: Sender<Stop>,
+    pub(crate) merger: Merger,
+    pub(crate) trim_lag: Duration,
+    /// What is confirmed and not trimmed yet, and when that is due.
+    pub(crate) lagging: VecDeque<(Duration, Epoch, Seq)>,
+    /// Events that only the journal knew of, and only the tables, when both were found.
+    pub(crate) apart: Option<(u64, u64)>,
 }
 
 impl Keeper {
@@ -72,6 +90,7 @@ impl Keeper {
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         let settings = tick(SETTINGS_INTERVAL);
+        let mut merge = never();
         loop {
             select! {
                 recv(asked) -> keep => match keep {
@@ -90,8 +109,15 @@ impl Keeper {
                     if let Some(from) = self.again.take() {
                         self.page(from, &mut retry);
                     }
+                    self.trim_lagging();
+                    let idle = !self.merger.is_busy();
+                    self.merger.tick(self.clock.monotonic());
+                    if idle && self.merger.is_busy() {
+                        merge = after(MERGE_PAUSE_MIN);
+                    }
                 }
                 recv(settings) -> _ => self.read_settings(),
+                recv(merge) -> _ => merge = self.merge(),
             }
             // reading the guards back may take long while the tables are away: others go first
             if self.asked.is_empty() {
@@ -113,6 +139,8 @@ impl Keeper {
                         self.again = Some(from);
                         return;
                     }
+                    let first = from.max(page.base).0;
+                    self.merger.paged(Seq((first + page.jobs.len() as u64).saturating_sub(1)));
                     // the worker is gone only when the process ends
                     let _ = self.pages.send(page);
                     self.wake.wake();
@@ -178,36 +206,96 @@ impl Keeper {
         self.lookout.note_applied(seq);
         let mut epochs: Vec<_> = self
             .epochs
-            .between(Epoch::default(), Some(Epoch(epoch.0 + 1)))
+            .between(Epoch(self.counters.applied_epoch.get()), Some(Epoch(epoch.0 + 1)))
             .into_iter()
             .map(|(epoch, _)| epoch)
             .collect();
         let trimmed = epochs.clone();
         epochs.extend(&self.recent);
-        let (ids, since) = self.journaled.keeping(epoch, self.clock.wall());
-        if let Err(fault) = self.backlog.trim_keeping(seq, &epochs, &ids, since) {
+        let dropped = if self.trim_lag.is_zero() {
+            self.drop_jobs(epoch, seq, &epochs)
+        } else {
+            self.backlog.reset_pending(&epochs)
+        };
+        if let Err(fault) = dropped {
             tracing::warn!(%fault, "journal not trimmed");
             return false;
         }
         failpoints::pass("trim_done");
-        self.journaled.kept(epoch, (&ids, since));
         self.recent.extend(trimmed);
         self.recent.drain(..self.recent.len().saturating_sub(RECENT_EPOCHS));
-        self.epochs.forget(epoch);
         self.counters.applied_epoch.set(epoch.0);
+        if !self.trim_lag.is_zero() {
+            self.lagging.push_back((self.clock.monotonic() + self.trim_lag, epoch, seq));
+        }
         self.read_size();
         true
+    }
+
+    /// Drops what was confirmed long enough ago, if it still is.
+    fn trim_lagging(&mut self) {
+        let now = self.clock.monotonic();
+        let due = self.lagging.iter().take_while(|(due, ..)| now >= *due).count();
+        let Some((_, epoch, seq)) = due.checked_sub(1).map(|last| self.lagging[last]) else {
+            return;
+        };
+        let Ok(guards) = self.errors.guards(self.claim.shard) else { return };
+        if let Some((part, guard)) = Part::all().zip(&guards).find(|(_, at)| at.epoch < epoch) {
+            // whoever listens ends the process
+            let (expected, found) = (epoch, guard.epoch);
+            let _ = self.stops.send(Stop::ErrorsRegressed { part, expected, found });
+            self.lagging.clear();
+            return;
+        }
+        match self.drop_jobs(epoch, seq, &[]) {
+            Ok(()) => drop(self.lagging.drain(..due)),
+            Err(fault) => tracing::warn!(%fault, "journal not trimmed"),
+        }
+    }
+
+    /// Drops the jobs up to the flight `seq`, the last of `epoch`, and the pending counts of
+    /// `epochs`; the ids of the jobs are kept.
+    fn drop_jobs(&mut self, epoch: Epoch, seq: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
+        let (ids, since) = self.journaled.keeping(epoch, self.clock.wall());
+        self.backlog.trim_keeping(seq, epochs, &ids, since)?;
+        self.journaled.kept(epoch, (&ids, since));
+        self.epochs.forget(epoch);
+        Ok(())
+    }
+
+    /// Merges a little, and says when to go on.
+    fn merge(&mut self) -> Receiver<Instant> {
+        let begun = self.clock.monotonic();
+        let mut failed = false;
+        match self.merger.step(&mut *self.backlog) {
+            Ok(jobs) => self.counters.merged.add((jobs as u64).saturating_sub(1)),
+            Err(fault) => {
+                failed = true;
+                tracing::debug!(%fault, "jobs not merged");
+            }
+        }
+        if !self.merger.is_busy() {
+            return never();
+        }
+        let took = self.clock.monotonic().saturating_sub(begun);
+        let pause = if failed { MERGE_PAUSE_MAX } else { took * MERGE_PAUSE_FACTOR };
+        after(pause.clamp(MERGE_PAUSE_MIN, MERGE_PAUSE_MAX))
     }
 
     /// Compares what the tables have counted, set aside and dropped with what the fence said at the
     /// end of the epoch that they stand at: the ledger's second difference. Between two epochs there
     /// is nothing to say.
-    fn compare(&self, settled: &Settled) {
+    fn compare(&mut self, settled: &Settled) {
         let at = settled.guards[0].epoch;
         if let Some(journaled) = self.epochs.total(at)
             && settled.guards.iter().all(|guard| guard.epoch == at)
         {
-            self.counters.applied_difference.set(journaled, settled.events());
+            let accounted = settled.events();
+            if self.apart.is_none() && self.counters.tables_apart.get() > 0 {
+                self.reckon_apart(journaled, accounted);
+            }
+            let (lost, foreign) = self.apart.unwrap_or_default();
+            self.counters.applied_difference.set(journaled + foreign, accounted + lost);
         }
     }
 
@@ -231,6 +319,17 @@ impl Keeper {
         if let Ok(Some(_)) = self.backlog.weaker() {
             self.lookout.doubt();
         }
+    }
+
+    /// How far apart journal and tables were when this process found them, once all that the journal
+    /// had is applied.
+    fn reckon_apart(&mut self, journaled: u64, accounted: u64) {
+        let lost = journaled.saturating_sub(accounted);
+        if lost > 0 {
+            tracing::error!(events = lost, "acknowledged events are lost with the tables");
+            self.counters.acked_lost.add(lost);
+        }
+        self.apart = Some((lost, accounted.saturating_sub(journaled)));
     }
 
     fn read_size(&mut self) {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use bytes::Bytes;
 use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 
-use super::{ANSWER_MAX, heal, ids, pending};
+use super::{ANSWER_MAX, heal, ids, merge, pending};
 use crate::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Journal, Page, Progress,
 };
@@ -31,6 +31,7 @@ pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     pending::every(fresh);
     heal::every(fresh);
     ids::every(fresh);
+    merge::every(fresh);
 }
 
 /// Takes the shard of a journal that the tables know nothing of.

@@ -12,6 +12,7 @@ pub mod errors;
 mod heal;
 pub mod ids;
 pub mod journal;
+pub mod merge;
 pub mod pending;
 
 use std::time::Duration;

@@ -140,7 +140,7 @@ impl<W: Waiter> Sealed<W> {
             events: before.events + flight.events(),
             ..before
         };
-        let job = Job { shard, term: before.term, flight };
+        let job = Job { shard, term: before.term, first: flight.seq, flight };
         let bytes = Bytes::from(job::encode(&job));
         Self {
             flight: job.flight,

@@ -13,12 +13,15 @@ use errsift_ops::{
 };
 
 use super::locked;
-use crate::ports::{
-    heal::Heal,
-    journal::{
-        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, JobIds,
-        Journal, JournalFault, JournalSize, Page, Progress,
+use crate::{
+    ports::{
+        heal::Heal,
+        journal::{
+            Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, JobIds,
+            Journal, JournalFault, JournalSize, Merge, Page, Progress,
+        },
     },
+    settings::PAGE_BYTES_MAX,
 };
 
 /// One shard's journal in memory; clones share it, as connections share a server.
@@ -152,7 +155,13 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let base = contents.base();
         let skip = usize::try_from(from.0.saturating_sub(base.0)).unwrap_or(usize::MAX);
-        let jobs = contents.jobs.iter().skip(skip).take(jobs_max).cloned().collect();
+        let mut bytes = 0;
+        let fitting = |job: &&Bytes| {
+            bytes += job.len();
+            bytes - job.len() < PAGE_BYTES_MAX
+        };
+        let jobs = contents.jobs.iter().skip(skip).take(jobs_max);
+        let jobs = jobs.take_while(fitting).cloned().collect();
         Ok(Page { base, jobs })
     }
 
@@ -223,5 +232,20 @@ impl Backlog for MemoryJournal {
 
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
         Ok(locked(&self.0).ids.clone())
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        let mut contents = locked(&self.0);
+        let base = contents.base();
+        let last = Seq(base.0 + contents.jobs.len() as u64 - 1);
+        if contents.fence.term != merge.term || !merge.is_within(base, last) {
+            return Ok(false);
+        }
+        let place = |seq: Seq| usize::try_from(seq.0 - base.0).unwrap_or(usize::MAX);
+        for seq in &merge.blanked {
+            contents.jobs[place(*seq)] = Merge::blank();
+        }
+        contents.jobs[place(merge.seq)] = merge.job.clone();
+        Ok(true)
     }
 }

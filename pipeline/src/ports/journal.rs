@@ -8,6 +8,7 @@ use errsift_ops::{
     event::{EVENT_ID_BYTES, EventId},
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    job,
     timestamp::Timestamp,
 };
 
@@ -217,7 +218,8 @@ pub struct Page {
 
 /// The reading end of one shard's journal, and its pending counts. All methods block.
 pub trait Backlog: Send + 'static {
-    /// Up to `jobs_max` jobs from number `from` on; fewer or none at the list's end.
+    /// Up to `jobs_max` jobs from number `from` on, and no more than one beyond
+    /// [`PAGE_BYTES_MAX`](crate::settings::PAGE_BYTES_MAX); none at the list's end only.
     fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault>;
 
     /// Drops the jobs up to and including `upto` and the pending counts of `epochs`, together.
@@ -276,6 +278,10 @@ pub trait Backlog: Send + 'static {
 
     /// The ids that trims have kept, oldest first.
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault>;
+
+    /// Puts one job in the place of several, in one step, if `merge.term` still holds the shard and
+    /// all of them are in the list; says whether it did.
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault>;
 }
 
 /// Ids of the events in some jobs that follow each other.
@@ -310,6 +316,31 @@ impl JobIds {
             received: Timestamp::from_millis(i64::from_le_bytes(*received)),
             ids: ids.iter().map(|id| EventId::from_bytes(*id)).collect(),
         })
+    }
+}
+
+/// One job in the place of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// Who merges.
+    pub term: Term,
+    /// The flights whose places are left with a [`job::BLANK`], ascending.
+    pub blanked: Vec<Seq>,
+    /// The flight whose place `job` takes, after all of them.
+    pub seq: Seq,
+    /// The encoded job that stands for them.
+    pub job: Bytes,
+}
+
+impl Merge {
+    /// Whether all of its flights are among those from `base` on up to `last`.
+    pub fn is_within(&self, base: Seq, last: Seq) -> bool {
+        self.blanked.first().is_some_and(|first| *first >= base) && self.seq <= last
+    }
+
+    /// What lies in a blanked flight's place.
+    pub fn blank() -> Bytes {
+        Bytes::from_static(job::BLANK)
     }
 }
 

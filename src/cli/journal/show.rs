@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Fault;
 use crate::{
     cli::{exit, output},
-    inspect::InspectJournal,
+    inspect::{InspectJournal, StoredJob},
     text,
 };
 
@@ -39,6 +39,13 @@ pub fn run(
         output::complain(&format!("seq {seq} is not in the journal, {why}"));
         return Ok(exit::NOT_SO);
     };
+    let Some(stored) = merged_into(journal, stored.clone())? else {
+        output::complain(&format!("seq {seq} was merged, and the job is missing"));
+        return Ok(exit::DATA);
+    };
+    if stored.at > seq {
+        output::complain(&format!("seq {seq} was merged into seq {}", stored.at));
+    }
     let job = match job::decode(&stored.bytes) {
         Ok(job) => job,
         Err(fault) => {
@@ -59,8 +66,24 @@ pub fn run(
     Ok(0)
 }
 
+/// The job that stands for a blank: the next that is none.
+fn merged_into(
+    journal: &mut dyn InspectJournal,
+    mut stored: StoredJob,
+) -> Result<Option<StoredJob>, Fault> {
+    while stored.bytes == job::BLANK {
+        let page = journal.jobs(stored.at.next())?;
+        let found = page.jobs.iter().find(|stored| stored.bytes != job::BLANK);
+        match found.or(page.jobs.last()) {
+            Some(found) => stored = found.clone(),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(stored))
+}
+
 fn head(job: &Job, bytes: usize) -> String {
-    let Job { shard, term, flight } = job;
+    let Job { shard, term, flight, .. } = job;
     let Flight { seq, epoch, received_min, received_max, entries, ids } = flight;
     format!(
         "seq {seq}, epoch {epoch}, term {term}, shard {shard}\n\

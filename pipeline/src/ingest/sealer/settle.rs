@@ -97,7 +97,7 @@ impl<W: Waiter> Sealer<W> {
         let (after, job) = (*armed.fence(), flight.job_at(armed.fence()));
         self.ring.push(after, job, self.clock.monotonic());
         self.lookout.note_executed(after.seq);
-        self.epochs.executed(flight.seq());
+        self.epochs.executed(flight.seq(), flight.job.len());
         self.state = State::Ready(armed);
         Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
     }

@@ -93,7 +93,7 @@ fn encoded(seq: u64, epoch: u64, count: u64) -> Vec<u8> {
     let (seq, epoch) = (Seq(seq), Epoch(epoch));
     let (entries, ids) = (vec![entry], vec![EventId(seq.0.into())]);
     let flight = Flight { seq, epoch, received_min: at, received_max: at, entries, ids };
-    job::encode(&Job { shard: Shard(0), term: Term(1), flight })
+    job::encode(&Job { shard: Shard(0), term: Term(1), first: seq, flight })
 }
 
 impl InspectJournal for List {

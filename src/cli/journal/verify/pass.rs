@@ -71,7 +71,7 @@ pub struct Pass<'a> {
     hole: bool,
     /// Whether any was.
     holes: bool,
-    /// Whether the server trimmed jobs that were not read yet.
+    /// Whether the server trimmed or merged jobs that were not read yet.
     overtaken: bool,
 }
 
@@ -103,8 +103,8 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Reads to the end. Returns what was found, and whether the server trimmed jobs that were not
-    /// read yet: then another pass may find more.
+    /// Reads to the end. Returns what was found, and whether the server trimmed or merged jobs that
+    /// were not read yet: then another pass may find more.
     pub fn run(mut self) -> Result<(Report, bool), JournalFault> {
         let fence = self.begin.standing.fence;
         let mut page = std::mem::take(&mut self.begin.page);
@@ -113,6 +113,10 @@ impl<'a> Pass<'a> {
             self.turn(&page);
             for stored in &page.jobs {
                 next = stored.at.next();
+                if stored.bytes == job::BLANK {
+                    self.chain.blank(stored.at, stored.bytes.len(), &mut self.report);
+                    continue;
+                }
                 let decoded = self.check(stored);
                 if let Some(job) = decoded {
                     self.count(&job)?;
@@ -124,6 +128,7 @@ impl<'a> Pass<'a> {
             page = self.journal.jobs(next)?;
         }
         self.leave_epoch(None, next)?;
+        self.overtaken |= self.chain.ends_blank();
         let after = self.journal.standing()?;
         self.check_fence(&after);
         self.compare_ledger();
@@ -144,6 +149,9 @@ impl<'a> Pass<'a> {
 
     fn check(&mut self, stored: &StoredJob) -> Option<Job> {
         let decoded = job::decode(&stored.bytes);
+        if let Ok(job) = &decoded {
+            self.overtaken |= self.chain.merged_meanwhile(job, &mut self.report);
+        }
         let whole = self.chain.job(stored.at, stored.bytes.len(), &decoded, &mut self.report);
         if !whole {
             self.hole = true;
@@ -182,6 +190,12 @@ impl<'a> Pass<'a> {
             // trimmed, and its pending counts with it
             return Ok(());
         }
+        if let Ok(Settled { guards, .. }) = &self.begin.settled
+            && guards.iter().all(|guard| guard.epoch >= open.epoch)
+        {
+            // applied, and kept for --trim-lag without its pending counts
+            return Ok(());
+        }
         if into.is_none() {
             self.read_on(&mut open, next, after.fence.seq)?;
         }
@@ -208,6 +222,9 @@ impl<'a> Pass<'a> {
             }
             for stored in &page.jobs {
                 next = stored.at.next();
+                if stored.bytes == job::BLANK {
+                    continue;
+                }
                 match job::decode(&stored.bytes) {
                     Ok(job) if job.flight.epoch == open.epoch => open.add(&job.flight, false),
                     Ok(_) => return Ok(()),
@@ -235,7 +252,7 @@ impl<'a> Pass<'a> {
         match &self.begin.settled {
             Err(why) => self.report.unknown(Check::Ledger, why.clone()),
             Ok(_) if self.overtaken => {
-                let why = "the server trims faster than the list is read".to_owned();
+                let why = "the server trims or merges faster than the list is read".to_owned();
                 self.report.unknown(Check::Ledger, why);
             }
             Ok(settled) => self.ledger.compare(&fence, settled, &mut self.report),
