@@ -193,6 +193,7 @@ impl<W: Waiter> Sealer<W> {
         self.counters.journal_up.set(1);
         self.down_since = None;
         self.failures = 0;
+        self.healing = None;
     }
 
     /// Tells those whose time is up; drops a flight that nobody waits for and that was certainly
