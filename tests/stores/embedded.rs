@@ -32,7 +32,7 @@ fn errors_in(dir: &TempDir) -> EmbeddedErrors {
 
 fn journal_in(dir: &TempDir) -> JournalFile {
     let file = JournalFile::new(dir.path().join("errsift.journal.db"), Shard(7));
-    assert_eq!(file.migrate().unwrap(), SchemaVersion(1));
+    assert_eq!(file.migrate().unwrap(), SchemaVersion(2));
     file
 }
 
