@@ -39,20 +39,19 @@ fn assert_acked(stack: &Stack, message: &str) {
 }
 
 fn assert_counted_once(stack: &Stack, messages: &[&str]) {
-    stack.settle();
+    // a process that had nothing to apply does not know what is counted: the tables do
+    wait::until_true("all to be applied", || stack.journal_jobs() == 0);
     let tables = stack.tables();
     for message in messages {
         let row = tables.errors.get(&sha256(message));
         assert_eq!(row.map(|row| row.count), Some(1), "{message}");
     }
     assert_eq!(tables.errors.len(), messages.len(), "{:?}", tables.errors);
-    for side in ["errsift_ledger_difference", "errsift_pending_events"] {
-        assert_eq!(stack.errsift.metric(side), Some(0.0), "{side}");
-    }
+    assert_eq!(stack.errsift.metric("errsift_ledger_difference"), Some(0.0));
 }
 
-fn duplicates(stack: &Stack) -> f64 {
-    stack.errsift.metric("errsift_duplicates_total").expect("a metric")
+fn duplicates(stack: &Stack) -> Option<f64> {
+    stack.errsift.metric("errsift_duplicates_total")
 }
 
 /// After a 200; many at once; after a `kill -9` while the job lies in the journal; and after one
@@ -60,34 +59,38 @@ fn duplicates(stack: &Stack) -> f64 {
 fn is_counted_once(mut journaled: Stack, mut applied: Stack) {
     assert_acked(&journaled, "one");
     assert_acked(&journaled, "one");
-    assert_eq!(duplicates(&journaled), 1.0);
+    assert_eq!(duplicates(&journaled), Some(1.0));
+    let address = journaled.errsift.address();
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
+                let mut client = Client::new(address);
                 for n in 0..8 {
-                    assert_acked(&journaled, if n % 2 == 0 { "two" } else { "three" });
+                    let message = if n % 2 == 0 { "two" } else { "three" };
+                    assert_eq!(send(&mut client, message), Fate::Acked);
                 }
             });
         }
     });
-    assert_eq!(duplicates(&journaled), 127.0);
+    assert_eq!(duplicates(&journaled), Some(127.0));
     assert!(journaled.journal_jobs() > 0);
+    // the second time what the first has recovered is applied, or is not, or is in between
     for _ in 0..2 {
         journaled.errsift.process.restart();
-        assert!(journaled.journal_jobs() > 0, "nothing is applied yet");
-        assert_eq!(journaled.errsift.metric("errsift_event_ids"), Some(3.0));
         for message in ["one", "two", "three", "one"] {
             assert_acked(&journaled, message);
         }
-        assert_eq!(duplicates(&journaled), 4.0);
+        assert_eq!(duplicates(&journaled), Some(4.0));
+        assert_eq!(journaled.errsift.metric("errsift_event_ids"), Some(3.0));
     }
+    assert_counted_once(&journaled, &["one", "two", "three"]);
 
     assert_acked(&applied, "applied");
     applied.settle();
     for _ in 0..2 {
         applied.errsift.process.restart();
         assert_acked(&applied, "applied");
-        assert_eq!(duplicates(&applied), 1.0);
+        assert_eq!(duplicates(&applied), Some(1.0));
     }
     assert_counted_once(&applied, &["applied"]);
     assert_eq!(applied.errsift.process.sigterm(wait::SOON), Some(0));

@@ -73,7 +73,6 @@ impl Account {
         let waiting = counters.channel_depth.get();
         counters.in_flight.set(waiting + moving);
         let journaled = counters.journaled.get().wrapping_sub(self.journaled_before);
-        counters.duplicates.set(self.repeated);
         let settled = self.refused + self.repeated + counters.dropped.get();
         counters.acked_difference.set(self.taken, (settled + moving).wrapping_add(journaled));
     }
@@ -110,7 +109,6 @@ mod tests {
         assert_eq!(difference(&account, 0, &counters), (3, 0));
         account.sealed(3, 2);
         assert_eq!(difference(&account, 1, &counters), (1, 0));
-        assert_eq!(counters.duplicates.get(), 3);
     }
 
     #[test]

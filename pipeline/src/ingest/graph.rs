@@ -107,6 +107,7 @@ impl<W: Waiter> AnswerRepeated for StreamVec<'_, u64, (Earlier, W)> {
                         Earlier::Perhaps => (&counters.maybe_stored, Outcome::MaybeStored),
                     };
                     counter.add(1);
+                    counters.duplicates.add(1);
                     waiter.answer(outcome);
                 }
             });

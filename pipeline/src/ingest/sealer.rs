@@ -229,6 +229,7 @@ impl<W: Waiter> Sealer<W> {
     /// not stored: the caller only does this when their time is up.
     pub(crate) fn seal(&mut self, tallied: Tallied<W>) {
         self.counters.clamped.add(tallied.clamped);
+        self.counters.duplicates.add(tallied.repeated);
         let state = std::mem::replace(&mut self.state, State::Stopped);
         let State::Ready(armed) = state else {
             self.state = state;
