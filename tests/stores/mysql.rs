@@ -176,6 +176,7 @@ fn apply_all(writer: &mut dyn ErrorsWriter, claim: &Claim, reached: &AtomicU64) 
         let range = Range { after, upto, seq, parts: &parts, rows: &rows };
         match writer.apply(claim, &range) {
             Ok(Applied::Done) => epoch += 1,
+            Ok(Applied::SetAside(dead)) => panic!("{dead:?}"),
             Ok(Applied::GuardMoved) => panic!("nobody else writes"),
             Err(ErrorsFault::Denied(reason)) => panic!("{reason}"),
             Err(ErrorsFault::Transient(_) | ErrorsFault::Unknown(_)) => {
