@@ -179,6 +179,27 @@ proptest! {
     }
 }
 
+/// Refusing goes on over several epochs, in the order that they are applied in.
+#[test]
+fn epochs_go_on_after_one_with_refused_rows() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    errors.refuse(fingerprint("refused"));
+    let mut run = Run::start(&settings(2), stores(&journal, &errors), 1);
+    for round in 1..=4 {
+        for message in ["refused", "taken", "taken too"] {
+            run.offer(&body(message, 0));
+        }
+        let counters = Arc::clone(&run.pipeline.counters);
+        while (counters.counted.get(), counters.dead.get()) < (2 * round, round) {
+            assert!(run.pipeline.stops.try_recv().is_err());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    run.end();
+    assert_eq!(errors.dead(), BTreeMap::from([(fingerprint("refused"), 4)]));
+    assert_eq!(errors.counts().values().map(|tally| tally.count).sum::<u64>(), 8);
+}
+
 #[test]
 fn a_successor_applies_what_its_predecessor_acked() {
     let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());

@@ -41,7 +41,9 @@ pub fn refused_rows_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>)
         .flat_map(|key| [row(key, 2, at, at + 5), row(key, 3, at + 60_000, at + 60_001)])
         .collect();
     let refused = [(30, 0), (30, 517), (30, 518), (31, 1_099)].map(|(p, n)| fingerprint(p, n));
-    refused.iter().for_each(|key| refuse(*key));
+    for key in refused {
+        refuse(key);
+    }
     let expected = DeadLetters { rows: 8, events: 20 };
     assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::SetAside(expected));
     assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::GuardMoved);
@@ -99,7 +101,9 @@ pub fn refused_words_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>
         })
         .collect();
     let refused = [fingerprint(34, 3), fingerprint(34, 1_000)];
-    refused.iter().for_each(|key| refuse(*key));
+    for key in refused {
+        refuse(key);
+    }
     for _ in 0..2 {
         let dead = writer.insert_details(Shard(34), &words).expect("the store answers");
         assert_eq!(dead, DeadLetters { rows: 2, events: 0 });
