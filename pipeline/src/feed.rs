@@ -131,6 +131,11 @@ impl Feed {
         self.wake.wake();
     }
 
+    /// Bytes of the jobs that wait in the channel.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Notes where the journal begins.
     pub(crate) fn note_base(&self, base: Seq) {
         self.counters.journal_base.set(base.0);

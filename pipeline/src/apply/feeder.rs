@@ -109,7 +109,9 @@ impl Feeder {
         // read before the channel: what is executed by now is in the channel, or never will be
         let horizon = self.feed.horizon();
         if self.next <= horizon.executed {
-            let full = self.fed.values().sum::<usize>() >= self.bytes_max;
+            // what waits in memory behind flights that must be paged counts as well
+            let held = self.fed.values().sum::<usize>() + self.feed.waiting_bytes();
+            let full = held >= self.bytes_max;
             if full && self.fed.len() > 1 {
                 return Ok(Feeding::Wait);
             }
