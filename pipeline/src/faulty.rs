@@ -16,6 +16,7 @@ use crate::ports::{
         Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
         ErrorsWriter, Guards, Range,
     },
+    holder::{Beat, Holder},
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
         JournalFault, JournalSize, Page, Progress,
@@ -166,6 +167,21 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.faults.journal()?;
         self.store.size()
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        self.faults.journal()?;
+        self.store.beat(holder)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        self.faults.journal()?;
+        self.store.holder()
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        self.faults.journal()?;
+        self.store.release(holder)
     }
 }
 

@@ -29,6 +29,7 @@ pub mod epochs;
 pub mod faulty;
 mod feed;
 pub mod histogram;
+pub mod hold;
 mod ingest;
 pub mod intake;
 pub mod live;

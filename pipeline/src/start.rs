@@ -27,6 +27,7 @@ use crate::{
     counters::Counters,
     epochs::{EpochClock, OpenEpochs},
     feed::Feed,
+    hold::Holding,
     ingest::{
         sealer::{Sealer, Surroundings},
         worker::{self as ingest_worker, Ingest},
@@ -36,6 +37,7 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Claim, Errors},
+        holder::Place,
         journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
@@ -69,6 +71,16 @@ pub struct Pipeline<W> {
     pub claim: Claim,
     /// Its threads.
     pub running: Running,
+    /// Where [`Pipeline::stops`] comes from.
+    told: Sender<Stop>,
+}
+
+impl<W> Pipeline<W> {
+    /// Marks the shard as held by the process at `place`, until it is released or another takes
+    /// over. `backlog` is a handle of its own, so that no beat waits for a page or a trim.
+    pub fn hold(&self, backlog: Box<dyn Backlog>, place: Place) -> Holding {
+        Holding::start(backlog, &self.claim, place, self.told.clone())
+    }
 }
 
 /// The threads of a pipeline.
@@ -117,7 +129,7 @@ pub fn start<W: Waiter>(
         clock,
         counters: Arc::default(),
         operators: settings.operator_metrics.then(Arc::default),
-        stops: stops_sender,
+        stops: stops_sender.clone(),
         apply_wake: Arc::default(),
     };
     let (counters, epochs) = (Arc::clone(&shared.counters), Arc::clone(&shared.epochs));
@@ -134,7 +146,8 @@ pub fn start<W: Waiter>(
     });
     let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
     let running = Running { ingest, apply, keeper };
-    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running })
+    let told = stops_sender;
+    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running, told })
 }
 
 /// Requests that wait for the keeper.

@@ -16,6 +16,7 @@ mod output;
 mod refuse;
 mod serve;
 mod show;
+mod standby;
 mod top;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -7,10 +7,13 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq, Shard, Term},
 };
-use errsift_pipeline::ports::journal::{Backlog, Fence, JournalFault, JournalSize, Page};
+use errsift_pipeline::ports::{
+    holder::{Beat, Holder},
+    journal::{Backlog, Fence, JournalFault, JournalSize, Page},
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sync, Turn, connect, fence, loaded, stored};
+use super::{Sync, Turn, connect, fence, holder, loaded, stored};
 
 /// The reading end.
 ///
@@ -147,6 +150,22 @@ impl Backlog for EmbeddedBacklog {
                 Ok(JournalSize { jobs: loaded(row.get(0)?), bytes: loaded(row.get(1)?) })
             })
         })
+    }
+
+    fn beat(&mut self, mark: &Holder) -> Result<Beat, JournalFault> {
+        self.write(|conn, shard| holder::beat(conn, shard, mark))
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        // asked before anything is made
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        self.read(holder::read)
+    }
+
+    fn release(&mut self, mark: &Holder) -> Result<(), JournalFault> {
+        self.write(|conn, shard| holder::release(conn, shard, mark))
     }
 }
 

@@ -12,6 +12,7 @@ mod committer;
 mod errors;
 mod faults;
 mod fence;
+mod holder;
 mod inspect;
 mod journal;
 mod queries;

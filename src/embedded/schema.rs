@@ -76,7 +76,8 @@ const ERRORS: &[&str] = &[
 ",
 ];
 
-const JOURNAL: &[&str] = &["
+const JOURNAL: &[&str] = &[
+    "
     CREATE TABLE errsift_settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE fence (
         shard INTEGER NOT NULL PRIMARY KEY,
@@ -95,7 +96,20 @@ const JOURNAL: &[&str] = &["
         count INTEGER NOT NULL,
         PRIMARY KEY (epoch, fingerprint)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE holder (
+        shard INTEGER NOT NULL PRIMARY KEY,
+        term INTEGER NOT NULL,
+        nonce INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        pid_space TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started INTEGER NOT NULL,
+        beaten_ms INTEGER NOT NULL
+    ) STRICT;
+",
+];
 
 /// Brings the file of tables up to date and checks its number of parts.
 pub fn migrate_errors(conn: &mut Connection) -> Result<SchemaVersion, SchemaFault> {

@@ -4,9 +4,12 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
 };
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-    Journal, JournalFault, JournalSize, Page, Progress,
+use errsift_pipeline::ports::{
+    holder::{Beat, Holder},
+    journal::{
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+        Journal, JournalFault, JournalSize, Page, Progress,
+    },
 };
 
 use super::{Ended, Meter};
@@ -26,6 +29,9 @@ pub const OPERATIONS: &[&str] = &[
     "pending_all",
     "fence",
     "size",
+    "beat",
+    "holder",
+    "release",
 ];
 
 impl Ended for CommitResult {
@@ -144,5 +150,17 @@ impl Backlog for MeteredBacklog {
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.meter.timed("size", || self.backlog.size())
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        self.meter.timed("beat", || self.backlog.beat(holder))
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        self.meter.timed("holder", || self.backlog.holder())
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        self.meter.timed("release", || self.backlog.release(holder))
     }
 }

@@ -5,10 +5,13 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq, Term},
 };
-use errsift_pipeline::ports::journal::{Backlog, Fence, JournalFault, JournalSize, Page};
+use errsift_pipeline::ports::{
+    holder::{Beat, Holder},
+    journal::{Backlog, Fence, JournalFault, JournalSize, Page},
+};
 use redis::{Connection, FromRedisValue, Script, Value};
 
-use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, wire};
+use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, holder, wire};
 
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
@@ -215,5 +218,17 @@ impl Backlog for RedisBacklog {
             let bytes = Option::<u64>::from_redis_value(bytes)?.unwrap_or(0);
             Ok(JournalSize { jobs, bytes })
         })
+    }
+
+    fn beat(&mut self, mark: &Holder) -> Result<Beat, JournalFault> {
+        holder::beat(self, mark)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        holder::read(self)
+    }
+
+    fn release(&mut self, mark: &Holder) -> Result<(), JournalFault> {
+        holder::release(self, mark)
     }
 }

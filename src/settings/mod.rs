@@ -36,6 +36,12 @@ pub struct Serve {
           value_name = "N")]
     pub workers: NonZeroUsize,
 
+    /// Take the shard at once, also from a process that holds it and is at work; that one exits
+    /// 75. Without it a second process stands by until the first has gone. For a start by hand, not
+    /// for a supervisor: two processes with it take the shard from each other
+    #[arg(long, env = "ERRSIFT_TAKE_OVER")]
+    pub take_over: bool,
+
     /// Whether to count what each operator of the dataflow does: on or off
     #[arg(
         long,

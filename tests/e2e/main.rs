@@ -5,6 +5,7 @@
 
 mod ask;
 mod check;
+mod claims;
 mod command;
 mod config;
 mod dashboards;

@@ -36,6 +36,7 @@ const REDIS_USER: &[&str] = &[
     "+type",
     "+evalsha",
     "+script|load",
+    "+pexpire",
     "+config|get",
     "+info",
     "+memory|usage",

@@ -8,6 +8,7 @@
 
 pub mod details;
 pub mod errors;
+pub mod holder;
 pub mod journal;
 pub mod pending;
 

@@ -12,6 +12,7 @@ use errsift_ops::{
 };
 
 use super::locked;
+use crate::ports::holder::{Beat, Holder};
 use crate::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
     JournalFault, JournalSize, Page, Progress,
@@ -27,6 +28,8 @@ struct Contents {
     base: u64,
     jobs: VecDeque<Bytes>,
     pending: BTreeMap<Epoch, BTreeMap<Fingerprint, u64>>,
+    /// Does not run out: there is no clock here.
+    holder: Option<Holder>,
 }
 
 impl Contents {
@@ -53,7 +56,7 @@ impl Journal for MemoryJournal {
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
         let mut contents = locked(&self.0);
         let before = contents.fence;
-        contents.fence = at_least.taken(&before, nonce);
+        contents.fence = at_least.taken(&before, nonce)?;
         if at_least.leaves_behind(&before) {
             contents.base = at_least.seq.next().0;
             contents.jobs.clear();
@@ -145,5 +148,23 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let bytes = contents.jobs.iter().map(|job| job.len() as u64).sum();
         Ok(JournalSize { jobs: contents.jobs.len() as u64, bytes })
+    }
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        let mut contents = locked(&self.0);
+        let fence = contents.fence;
+        if (fence.term, fence.nonce) != (holder.term, holder.nonce) {
+            return Ok(Beat::Fenced(fence));
+        }
+        contents.holder = Some(holder.clone());
+        Ok(Beat::Held)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        Ok(locked(&self.0).holder.clone())
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        locked(&self.0).holder.take_if(|held| held == holder);
+        Ok(())
     }
 }

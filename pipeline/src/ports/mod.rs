@@ -5,4 +5,5 @@
 
 pub mod clock;
 pub mod errors;
+pub mod holder;
 pub mod journal;
