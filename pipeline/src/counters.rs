@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::histogram::{BYTES, EVENTS, Histogram, MICROSECONDS};
+use crate::{
+    histogram::{BYTES, EVENTS, Histogram, MICROSECONDS},
+    watchdog::Pulse,
+};
 
 /// A number that only the pipeline changes and anybody may read.
 #[derive(Debug, Default)]
@@ -163,4 +166,6 @@ pub struct Counters {
     pub errors_up: Counter,
     /// Threads that cannot write to the tables now and keep trying.
     pub errors_failing: Counter,
+    /// What the watchdog looks at.
+    pub pulse: Pulse,
 }

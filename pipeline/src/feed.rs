@@ -67,6 +67,7 @@ impl Feed {
         let closed = Some((fence.epoch, fence.seq));
         let horizon = Mutex::new(Horizon { executed: fence.seq, closed, ended: false });
         epochs.ended(fence.epoch, fence.events);
+        counters.pulse.closed.set(fence.epoch.0);
         let feed = Self { flights, bytes: AtomicUsize::new(0), horizon, epochs, wake, counters };
         (Arc::new(feed), receiver)
     }
@@ -93,6 +94,7 @@ impl Feed {
     /// Says that `epoch` ended with the flight `seq`, which is the last that was executed.
     pub(crate) fn close(&self, epoch: Epoch, seq: Seq) {
         self.epochs.ended(epoch, self.counters.journaled.get());
+        self.counters.pulse.closed.set(epoch.0);
         self.change(|horizon| horizon.closed = Some((epoch, seq)));
         self.wake.wake();
     }
@@ -101,6 +103,18 @@ impl Feed {
     pub(crate) fn end(&self) {
         self.change(|horizon| horizon.ended = true);
         self.wake.wake();
+    }
+
+    /// Says that apply's first worker has fed so many entries more.
+    pub(crate) fn note_entries(&self, entries: usize) {
+        self.counters.pulse.fed.add(entries as u64);
+    }
+
+    /// Says that apply's first worker turns, and finds all epochs before `frontier` applied (`None`:
+    /// all).
+    pub(crate) fn note_turn(&self, frontier: Option<Epoch>) {
+        self.counters.pulse.apply_turns.add(1);
+        self.counters.pulse.frontier.set(frontier.map_or(u64::MAX, |frontier| frontier.0));
     }
 
     /// Says how many bytes of jobs apply has in its dataflow.

@@ -40,3 +40,4 @@ pub mod settings;
 pub mod start;
 pub mod stop;
 mod wake;
+mod watchdog;

@@ -38,6 +38,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Whether to count what each operator does.
     pub operator_metrics: bool,
+    /// How long the pipeline may stand still while it could move; `None` for as long as it likes.
+    pub watchdog: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             ack_deadline: Duration::from_secs(5),
             workers: NonZeroUsize::MIN,
             operator_metrics: true,
+            watchdog: Some(Duration::from_secs(10)),
         }
     }
 }

@@ -43,6 +43,7 @@ use crate::{
     settings::Settings,
     stop::Stop,
     wake::Wake,
+    watchdog,
 };
 
 /// The stores of one shard.
@@ -88,6 +89,8 @@ pub struct Running {
     ingest: WorkerGuards<()>,
     apply: WorkerGuards<()>,
     keeper: JoinHandle<()>,
+    /// Ends the watchdog when it is dropped.
+    watchdog: Option<Sender<()>>,
 }
 
 impl Running {
@@ -98,6 +101,7 @@ impl Running {
         drop(self.ingest.join());
         drop(self.apply.join());
         drop(self.keeper.join());
+        drop(self.watchdog);
     }
 }
 
@@ -145,7 +149,10 @@ pub fn start<W: Waiter>(
         Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, fence.epoch)
     });
     let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
-    let running = Running { ingest, apply, keeper };
+    let watchdog = settings
+        .watchdog
+        .map(|still_max| watchdog::start(Arc::clone(&counters), still_max, stops_sender.clone()));
+    let running = Running { ingest, apply, keeper, watchdog };
     let told = stops_sender;
     Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running, told })
 }
@@ -257,9 +264,12 @@ impl Shared {
             operators: self.operators.clone(),
         };
         let (ingest, stops) = (Mutex::new(Some(ingest)), self.stops.clone());
+        let counters = Arc::clone(&self.counters);
         let guards = workers(1, move |worker| {
             let ingest = ingest.lock().ok().and_then(|mut ingest| ingest.take());
-            if let Some(stop) = ingest.and_then(|ingest| ingest_worker::run(worker, ingest)) {
+            let stop = ingest.and_then(|ingest| ingest_worker::run(worker, ingest));
+            counters.pulse.ingest_ended.set(1);
+            if let Some(stop) = stop {
                 // whoever listens ends the process
                 let _ = stops.send(stop);
             }

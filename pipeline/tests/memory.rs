@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
 mod support;
+#[path = "memory/watchdog.rs"]
+mod watchdog;
 
 use std::{
     collections::BTreeMap,

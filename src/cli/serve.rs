@@ -161,6 +161,7 @@ fn assemble(
         flush_interval: settings.flush_interval,
         workers: settings.workers,
         operator_metrics: settings.operator_metrics == Switch::On,
+        watchdog: settings.watchdog.0,
         ..Settings::default()
     };
     let pipeline = start(&pipeline_settings, stores, Arc::clone(&clock), Nonce(nonce))

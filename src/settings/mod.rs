@@ -36,6 +36,12 @@ pub struct Serve {
           value_name = "N")]
     pub workers: NonZeroUsize,
 
+    /// How long nothing may move while events wait and the stores answer, before the process ends
+    /// (exit 70) to be started again: 2s to 1h, or off
+    #[arg(long, env = "ERRSIFT_WATCHDOG", default_value = "10s", value_parser = patience,
+          value_name = "TIME")]
+    pub watchdog: Patience,
+
     /// Take the shard at once, also from a process that holds it and is at work; that one exits
     /// 75. Without it a second process stands by until the first has gone. For a start by hand, not
     /// for a supervisor: two processes with it take the shard from each other
@@ -79,21 +85,40 @@ pub enum Switch {
     Off,
 }
 
+/// A time without end, if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub Option<Duration>);
+
 const INTERVAL_RANGE: &str = "expected a time from 100ms to 1h, such as 30s, 500ms or 5m";
+const PATIENCE_RANGE: &str = "expected a time from 2s to 1h, such as 10s or 5m, or off";
 
 fn interval(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_millis(100)..=Duration::from_secs(3600);
+    let interval = time(text).filter(|interval| range.contains(interval));
+    interval.ok_or_else(|| INTERVAL_RANGE.to_owned())
+}
+
+fn patience(text: &str) -> Result<Patience, String> {
+    if text == "off" {
+        return Ok(Patience(None));
+    }
+    let range = Duration::from_secs(2)..=Duration::from_secs(3600);
+    let patience = time(text).filter(|patience| range.contains(patience));
+    patience.map(|time| Patience(Some(time))).ok_or_else(|| PATIENCE_RANGE.to_owned())
+}
+
+/// A number with its unit.
+fn time(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: u64 = digits.parse().map_err(|_| INTERVAL_RANGE.to_owned())?;
+    let number: u64 = digits.parse().ok()?;
     let unit_ms = match &text[digits.len()..] {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
-        _ => return Err(INTERVAL_RANGE.to_owned()),
+        _ => return None,
     };
-    let interval = Duration::from_millis(number.saturating_mul(unit_ms));
-    let range = Duration::from_millis(100)..=Duration::from_secs(3600);
-    if range.contains(&interval) { Ok(interval) } else { Err(INTERVAL_RANGE.to_owned()) }
+    Some(Duration::from_millis(number.saturating_mul(unit_ms)))
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {
@@ -112,6 +137,16 @@ mod tests {
         assert_eq!(interval("1h"), Ok(Duration::from_secs(3600)));
         for wrong in ["", "30", "s", "99ms", "61m", "-1s", "1d", "1.5s", "99999999999999999999s"] {
             assert_eq!(interval(wrong), Err(INTERVAL_RANGE.to_owned()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn patience_may_be_without_end() {
+        assert_eq!(patience("off"), Ok(Patience(None)));
+        assert_eq!(patience("2s"), Ok(Patience(Some(Duration::from_secs(2)))));
+        assert_eq!(patience("1h"), Ok(Patience(Some(Duration::from_secs(3600)))));
+        for wrong in ["", "on", "0", "10", "1999ms", "61m", "-1s"] {
+            assert_eq!(patience(wrong), Err(PATIENCE_RANGE.to_owned()), "{wrong}");
         }
     }
 }

@@ -54,6 +54,7 @@ impl DetailsWriter {
     pub(crate) fn run(mut self) {
         let mut retry = Retry::default();
         while let Ok((rows, activator)) = self.batches.recv() {
+            let call = self.counters.pulse.call();
             while let Err(fault) = self.errors.insert_details(&rows) {
                 self.counters.errors_retries.add(1);
                 self.counters.errors_failing.add(u64::from(retry.failures() == 0));
@@ -64,6 +65,7 @@ impl DetailsWriter {
             }
             self.counters.errors_failing.sub(u64::from(retry.failures() > 0));
             retry.succeeded();
+            drop(call);
             self.counters.details_rows.add(rows.len() as u64);
             // either end is gone only when the process ends
             let _ =
