@@ -44,6 +44,7 @@ use crate::{
     metrics::{Counted, Metrics},
     operations::Process,
     place,
+    schema::SchemaFault,
     settings::{HttpSettings, Serve, Switch},
     stores::Backend,
 };
@@ -153,7 +154,11 @@ fn assemble(
         }
     }
     // not before: the holder may be of an earlier version
-    backend.migrate().map_err(|fault| (exit::CONFIG, fault.to_string()))?;
+    backend.migrate().map_err(|fault| match fault {
+        // a file that a frozen process has locked: it is free when that one has ended
+        SchemaFault::Busy { .. } => unavailable(fault.to_string()),
+        _ => (exit::CONFIG, fault.to_string()),
+    })?;
     let stores = metered.open().map_err(|fault| unavailable(fault.to_string()))?;
     let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
     let pipeline_settings = Settings {

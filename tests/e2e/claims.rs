@@ -31,12 +31,12 @@ fn term(redis: &Redis) -> u64 {
     fence.expect("the shard was taken")
 }
 
-fn is_ready(errsift: &Errsift) -> bool {
-    errsift.client().get("/readyz").0 == 200
-}
-
 fn await_ready(errsift: &Errsift) {
-    wait::until_true("the shard to be taken", || is_ready(errsift));
+    wait::until_true("the shard to be taken", || {
+        // between standing by and serving, connections are closed
+        let answer = errsift.client().request("GET", "/readyz", &[], b"");
+        matches!(answer, Ok((200, _)))
+    });
 }
 
 /// What the process that stands by says, and what the holder's drain leaves to it.
@@ -82,6 +82,25 @@ fn file(dir: &Path) -> String {
     dir.join("errsift.db").display().to_string()
 }
 
+/// A process that is frozen while it writes to a file keeps the file locked: nobody can take it
+/// over, so this one is frozen while it does not.
+fn freeze_between_transactions(errsift: &mut Errsift) {
+    let files = ["errsift.db", "errsift.journal.db"].map(|name| errsift.process.dir().join(name));
+    let is_free = |file: &std::path::PathBuf| {
+        let conn = rusqlite::Connection::open(file).expect("a file of the store");
+        conn.busy_timeout(Duration::ZERO).expect("a setting");
+        conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+    };
+    wait::until_true("a moment without a transaction", || {
+        errsift.process.signal("STOP");
+        let free = files.iter().all(is_free);
+        if !free {
+            errsift.process.signal("CONT");
+        }
+        free
+    });
+}
+
 #[test]
 fn a_file_has_one_holder_too() {
     let mut first = Errsift::start(&FLUSH);
@@ -91,13 +110,13 @@ fn a_file_has_one_holder_too() {
     let mut second = Errsift::stand_by(&flags);
     let of_first = Barrage::start(first.address(), 4);
     of_first.await_acks(200);
-    first.process.signal("STOP");
+    let mut attempts = of_first.stop();
+    freeze_between_transactions(&mut first);
     await_ready(&second);
     let of_second = Barrage::start(second.address(), 4);
     of_second.await_acks(200);
     first.process.signal("CONT");
     assert_eq!(first.process.wait(EXIT).code(), Some(75), "{}", first.process.log());
-    let mut attempts = of_first.stop();
     attempts.extend(of_second.stop());
     assert_eq!(second.process.sigterm(EXIT), Some(0));
     let conn = rusqlite::Connection::open(&data).expect("the tables' file");
