@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod migrated;
 pub mod mysql;
 pub mod operations;
+mod place;
 pub mod query;
 pub mod redis;
 pub mod schema;

@@ -10,6 +10,7 @@ use errsift_ops::id::Part;
 use crate::{
     histogram::{BYTES, EVENTS, Histogram, MICROSECONDS},
     ports::errors::{Guard, Settled},
+    watchdog::Pulse,
 };
 
 /// A number that only the pipeline changes and anybody may read.
@@ -196,6 +197,8 @@ pub struct Counters {
     pub event_ids: Counter,
     /// Ids of stored events that were forgotten early, for want of room.
     pub event_ids_crowded_out: Counter,
+    /// What the watchdog looks at.
+    pub pulse: Pulse,
     /// What [`counted`](Self::counted) is the sum of.
     counted_parts: CountedParts,
 }

@@ -18,6 +18,7 @@ use crate::ports::{
         ErrorsWriter, Guards, Range, Settled,
     },
     heal::Heal,
+    holder::{Beat, Holder},
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
         JobIds, Journal, JournalFault, JournalSize, Merge, Page, Progress,
@@ -241,6 +242,21 @@ impl<B: Backlog> Backlog for Faulty<B> {
                 Err(JournalFault::new("fault on purpose"))
             }
         }
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        self.faults.journal()?;
+        self.store.beat(holder)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        self.faults.journal()?;
+        self.store.holder()
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        self.faults.journal()?;
+        self.store.release(holder)
     }
 }
 

@@ -80,6 +80,7 @@ impl Feed {
         let closed = Some((fence.epoch, fence.seq));
         let horizon = Mutex::new(Horizon { executed: fence.seq, closed, ended: false });
         epochs.ended(fence.epoch, fence.events);
+        counters.pulse.closed.set(fence.epoch.0);
         let feed = Self {
             flights,
             bytes: AtomicUsize::new(0),
@@ -120,6 +121,7 @@ impl Feed {
     pub(crate) fn close(&self, epoch: Epoch, seq: Seq) {
         failpoints::pass("epoch_close");
         self.epochs.ended(epoch, self.counters.journaled.get());
+        self.counters.pulse.closed.set(epoch.0);
         self.change(|horizon| horizon.closed = Some((epoch, seq)));
         failpoints::pass("epoch_closed");
         self.wake.wake();
@@ -139,6 +141,18 @@ impl Feed {
     /// Notes where the journal begins.
     pub(crate) fn note_base(&self, base: Seq) {
         self.counters.journal_base.set(base.0);
+    }
+
+    /// Says that apply's first worker has fed so many entries more.
+    pub(crate) fn note_entries(&self, entries: usize) {
+        self.counters.pulse.fed.add(entries as u64);
+    }
+
+    /// Says that apply's first worker turns, and finds all epochs before `frontier` applied (`None`:
+    /// all).
+    pub(crate) fn note_turn(&self, frontier: Option<Epoch>) {
+        self.counters.pulse.apply_turns.add(1);
+        self.counters.pulse.frontier.set(frontier.map_or(u64::MAX, |frontier| frontier.0));
     }
 
     /// Says how many bytes of jobs apply has in its dataflow.

@@ -51,6 +51,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Whether to count what each operator does.
     pub operator_metrics: bool,
+    /// How long the pipeline may stand still while it could move; `None` for as long as it likes.
+    pub watchdog: Option<Duration>,
     /// Bytes of jobs in memory that are not applied yet; further ones wait in the journal.
     pub backlog_bytes_max: usize,
     /// How long jobs stay in the journal after every part has confirmed them.
@@ -75,6 +77,7 @@ impl Default for Settings {
             operator_metrics: true,
             backlog_bytes_max: APPLY_BACKLOG_BYTES_MAX,
             trim_lag: Duration::ZERO,
+            watchdog: Some(Duration::from_secs(10)),
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     epochs::{EpochClock, OpenEpochs},
     failpoints,
     feed::Feed,
+    hold::Holding,
     ids::{self, JournaledIds},
     ingest::{
         sealer::{Sealer, Surroundings},
@@ -43,11 +44,13 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Claim, Errors, Settled},
+        holder::Place,
         journal::{Acquired, Armed, Backlog, Fence, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
     stop::Stop,
     wake::Wake,
+    watchdog,
 };
 
 /// The stores of one shard.
@@ -76,6 +79,16 @@ pub struct Pipeline<W> {
     pub claim: Claim,
     /// Its threads.
     pub running: Running,
+    /// Where [`Pipeline::stops`] comes from.
+    told: Sender<Stop>,
+}
+
+impl<W> Pipeline<W> {
+    /// Marks the shard as held by the process at `place`, until it is released or another takes
+    /// over. `backlog` is a handle of its own, so that no beat waits for a page or a trim.
+    pub fn hold(&self, backlog: Box<dyn Backlog>, place: Place) -> Holding {
+        Holding::start(backlog, &self.claim, place, self.told.clone())
+    }
 }
 
 /// The threads of a pipeline.
@@ -83,6 +96,8 @@ pub struct Running {
     ingest: WorkerGuards<()>,
     apply: WorkerGuards<()>,
     keeper: JoinHandle<()>,
+    /// Ends the watchdog when it is dropped.
+    watchdog: Option<Sender<()>>,
 }
 
 impl Running {
@@ -93,6 +108,7 @@ impl Running {
         drop(self.ingest.join());
         drop(self.apply.join());
         drop(self.keeper.join());
+        drop(self.watchdog);
     }
 }
 
@@ -132,7 +148,7 @@ pub fn start<W: Waiter>(
         clock,
         counters: Arc::default(),
         operators: settings.operator_metrics.then(Arc::default),
-        stops: stops_sender,
+        stops: stops_sender.clone(),
         apply_wake: Arc::default(),
     };
     let (counters, epochs) = (Arc::clone(&shared.counters), Arc::clone(&shared.epochs));
@@ -174,8 +190,12 @@ pub fn start<W: Waiter>(
         feed,
         (ingest_wake, lookout),
     );
-    let running = Running { ingest, apply, keeper };
-    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running })
+    let watchdog = settings
+        .watchdog
+        .map(|still_max| watchdog::start(Arc::clone(&counters), still_max, stops_sender.clone()));
+    let running = Running { ingest, apply, keeper, watchdog };
+    let told = stops_sender;
+    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running, told })
 }
 
 /// Requests that wait for the keeper.
@@ -311,9 +331,12 @@ impl Shared {
             operators: self.operators.clone(),
         };
         let (ingest, stops) = (Mutex::new(Some(ingest)), self.stops.clone());
+        let counters = Arc::clone(&self.counters);
         let guards = workers(1, move |worker| {
             let ingest = ingest.lock().ok().and_then(|mut ingest| ingest.take());
-            if let Some(stop) = ingest.and_then(|ingest| ingest_worker::run(worker, ingest)) {
+            let stop = ingest.and_then(|ingest| ingest_worker::run(worker, ingest));
+            counters.pulse.ingest_ended.set(1);
+            if let Some(stop) = stop {
                 // whoever listens ends the process
                 let _ = stops.send(stop);
             }

@@ -62,6 +62,9 @@ pub enum Stop {
         /// The number found.
         found: Seq,
     },
+    /// Nothing moves although it could.
+    #[error("the pipeline is stuck: {0}")]
+    Stuck(String),
 }
 
 impl Stop {
@@ -78,7 +81,7 @@ impl Stop {
             Self::JournalRegressed { .. }
             | Self::JournalBehind { .. }
             | Self::ErrorsRegressed { .. } => 74,
-            Self::Broken(_) => 70,
+            Self::Broken(_) | Self::Stuck(_) => 70,
             Self::Poison { .. } | Self::Gap { .. } => 65,
         }
     }

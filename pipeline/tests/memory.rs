@@ -6,6 +6,8 @@
 mod heal;
 mod ids;
 mod support;
+#[path = "memory/watchdog.rs"]
+mod watchdog;
 
 use std::{
     collections::BTreeMap,

@@ -9,12 +9,15 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 use errsift_pipeline::{
-    ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    ports::{
+        holder::{Beat, Holder},
+        journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    },
     settings::PAGE_BYTES_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sync, Turn, connect, fence, ids, loaded, stored};
+use super::{Sync, Turn, connect, fence, holder, ids, loaded, stored};
 
 /// The reading end.
 ///
@@ -188,6 +191,22 @@ impl Backlog for EmbeddedBacklog {
             replace.execute(params![&merge.job[..], stored(merge.seq.0)])?;
             Ok(true)
         })
+    }
+
+    fn beat(&mut self, mark: &Holder) -> Result<Beat, JournalFault> {
+        self.write(|conn, shard| holder::beat(conn, shard, mark))
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        // asked before anything is made
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        self.read(holder::read)
+    }
+
+    fn release(&mut self, mark: &Holder) -> Result<(), JournalFault> {
+        self.write(|conn, shard| holder::release(conn, shard, mark))
     }
 }
 

@@ -97,17 +97,21 @@ impl Committer {
         let shard = self.shard;
         let outcome = self.transact(|conn| {
             let before = fence::read(conn, shard)?;
-            let after = at_least.taken(&before, nonce);
+            let after = match at_least.taken(&before, nonce) {
+                Ok(after) => after,
+                Err(refused) => return Ok(Ok(Err(refused))),
+            };
             if at_least.leaves_behind(&before) {
                 conn.execute_batch("DELETE FROM jobs; DELETE FROM pending")?;
                 let base = stored(after.seq.next().0);
                 conn.execute("UPDATE trimmed SET base = ?1", [base])?;
             }
             let read = fence::replace(conn, shard, &after)?;
-            Ok(Ok((before, after, read)))
+            Ok(Ok(Ok((before, after, read))))
         });
         match outcome {
-            Ok((before, after, read)) => Ok(Acquired {
+            Ok(Err(refused)) => Err(refused),
+            Ok(Ok((before, after, read))) => Ok(Acquired {
                 armed: Armed::verify(&after, read).map_err(JournalFault::new)?,
                 before,
             }),

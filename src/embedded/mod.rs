@@ -14,6 +14,7 @@ mod errors;
 mod faults;
 mod fence;
 mod heal;
+mod holder;
 mod ids;
 mod inspect;
 mod journal;

@@ -106,6 +106,18 @@ const JOURNAL: &[&str] = &[
         ids BLOB NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE holder (
+        shard INTEGER NOT NULL PRIMARY KEY,
+        term INTEGER NOT NULL,
+        nonce INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        pid_space TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started INTEGER NOT NULL,
+        beaten_ms INTEGER NOT NULL
+    ) STRICT;
+",
 ];
 
 /// Brings the file of tables up to date and checks its number of parts.

@@ -7,6 +7,7 @@ use errsift_ops::{
 };
 use errsift_pipeline::ports::{
     heal::Heal,
+    holder::{Beat, Holder},
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
         JobIds, Journal, JournalFault, JournalSize, Merge, Page, Progress,
@@ -35,6 +36,9 @@ pub const OPERATIONS: &[&str] = &[
     "trim_keeping",
     "kept_ids",
     "merge",
+    "beat",
+    "holder",
+    "release",
 ];
 
 impl Ended for CommitResult {
@@ -188,5 +192,17 @@ impl Backlog for MeteredBacklog {
 
     fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
         self.meter.timed("merge", || self.backlog.merge(merge))
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        self.meter.timed("beat", || self.backlog.beat(holder))
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        self.meter.timed("holder", || self.backlog.holder())
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        self.meter.timed("release", || self.backlog.release(holder))
     }
 }

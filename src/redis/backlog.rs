@@ -7,14 +7,19 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 use errsift_pipeline::{
-    ports::journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    ports::{
+        holder::{Beat, Holder},
+        journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    },
     settings::PAGE_BYTES_MAX,
 };
 use redis::{
     Connection, ConnectionInfo, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value,
 };
 
-use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, check, follow, sentinel::Node, wire};
+use super::{
+    ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, check, follow, holder, sentinel::Node, wire,
+};
 
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
@@ -357,5 +362,17 @@ impl Backlog for RedisBacklog {
             }
             call.invoke(connection)
         })
+    }
+
+    fn beat(&mut self, mark: &Holder) -> Result<Beat, JournalFault> {
+        holder::beat(self, mark)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        holder::read(self)
+    }
+
+    fn release(&mut self, mark: &Holder) -> Result<(), JournalFault> {
+        holder::release(self, mark)
     }
 }

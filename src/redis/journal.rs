@@ -7,7 +7,7 @@ use errsift_pipeline::ports::{
     heal::Heal,
     journal::{
         Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
-        Progress,
+        NUMBER_MAX, Progress,
     },
 };
 use redis::Value;
@@ -73,7 +73,7 @@ impl RedisJournal {
             return Ok(Try::Unlike(unlike));
         }
         let behind = at_least.leaves_behind(&before);
-        let after = at_least.taken(&before, nonce);
+        let after = at_least.taken(&before, nonce)?;
         wire.call(&redis::cmd("MULTI"))?;
         wire.call(redis::cmd("HSET").arg(&keys.fence).arg(&[
             ("term", after.term.0),
@@ -119,9 +119,17 @@ impl RedisJournal {
         let jobs = wire.call(redis::cmd("LLEN").arg(&keys.journal))?;
         let jobs: u64 = redis::from_redis_value(jobs).map_err(JournalFault::new)?;
         let base = wire.call(redis::cmd("HGET").arg(&keys.pos).arg("base"))?;
-        let base: Option<u64> = redis::from_redis_value(base).map_err(JournalFault::new)?;
-        let base = base.unwrap_or(1);
-        if base.checked_add(jobs) == Some(fence.seq.next().0) {
+        let base: Option<String> = redis::from_redis_value(base).map_err(JournalFault::new)?;
+        let base = base.unwrap_or_else(|| "1".to_owned());
+        let Some(base) = base.parse().ok().filter(|base| (1..NUMBER_MAX).contains(base)) else {
+            return Err(JournalFault::new(format!(
+                "key {}: base is {}, not the number of a flight; restore it, or choose another \
+                 --shard",
+                keys.pos,
+                base.escape_debug()
+            )));
+        };
+        if fence.seq.0.checked_add(1) == Some(base + jobs) {
             return Ok(Ok(()));
         }
         Ok(Err(JournalFault::new(format!(

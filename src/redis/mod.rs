@@ -4,7 +4,7 @@
 //! `:fence` hash {term, nonce, seq, epoch, events}, written only by taking the shard and by
 //! commits · `:journal` list of jobs · `:pos` hash {base}, the number of the list's first job ·
 //! `:pending:<epoch>` hash fingerprint → count · `:ids` list of the event ids of trimmed jobs, for
-//! as long as they matter.
+//! as long as they matter · `:holder` hash, the holder's mark, which expires.
 //!
 //! Commits have a connection of their own ([`link`]): the ingest worker writes to the socket, and
 //! a reader thread hears the answer and completes the acks. Nothing on that path re-sends by
@@ -19,6 +19,7 @@ mod check;
 mod commit;
 mod follow;
 mod heal;
+mod holder;
 mod inspect;
 mod journal;
 mod link;
@@ -150,6 +151,7 @@ struct Keys {
     journal: String,
     pos: String,
     ids: String,
+    holder: String,
 }
 
 impl Keys {
@@ -160,6 +162,7 @@ impl Keys {
             journal: format!("{prefix}:journal"),
             pos: format!("{prefix}:pos"),
             ids: format!("{prefix}:ids"),
+            holder: format!("{prefix}:holder"),
             prefix,
         }
     }

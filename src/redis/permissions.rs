@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! ACL SETUSER errsift on >PASSWORD ~{es:*}:* +watch +exec +multi +discard +rpush +hset +hget
-//!     +hmget +hincrby +llen +lrange +lset +ltrim +unlink +type +evalsha +script|load +config|get +info
-//!     +memory|usage +hscan
+//!     +hmget +hincrby +llen +lrange +lset +ltrim +unlink +type +evalsha +script|load +pexpire
+//!     +config|get +info +memory|usage +hscan
 //! ```
 //!
 //! The last four are for looking: at the server's settings, at the journal's size, and for
@@ -47,7 +47,7 @@ fn tried(name: &'static str, keyed: bool, arguments: &[&str]) -> Tried {
 
 /// What a transaction may hold. Of `db`, 0 needs no SELECT.
 fn queued(store: &RedisStore) -> Vec<Tried> {
-    let Keys { fence, journal, pos, .. } = &*store.keys;
+    let Keys { fence, journal, pos, holder, .. } = &*store.keys;
     let pending = store.keys.pending(Epoch(0));
     let digest = "0".repeat(40);
     let mut all = vec![
@@ -64,6 +64,7 @@ fn queued(store: &RedisStore) -> Vec<Tried> {
         tried("type", true, &[journal]),
         tried("evalsha", true, &[&digest, "1", fence]),
         tried("script|load", false, &["return 1"]),
+        tried("pexpire", true, &[holder, "1"]),
     ];
     if store.demand.durability == Durability::Replicated {
         let mut wait = tried("wait", false, &[]);

@@ -42,6 +42,18 @@ pub struct Serve {
           value_name = "N")]
     pub workers: NonZeroUsize,
 
+    /// How long nothing may move while events wait and the stores answer, before the process ends
+    /// (exit 70) to be started again: 2s to 1h, or off
+    #[arg(long, env = "ERRSIFT_WATCHDOG", default_value = "10s", value_parser = patience,
+          value_name = "TIME")]
+    pub watchdog: Patience,
+
+    /// Take the shard at once, also from a process that holds it and is at work; that one exits
+    /// 75. Without it a second process stands by until the first has gone. For a start by hand, not
+    /// for a supervisor: two processes with it take the shard from each other
+    #[arg(long, env = "ERRSIFT_TAKE_OVER")]
+    pub take_over: bool,
+
     /// Whether to count what each operator of the dataflow does: on or off
     #[arg(
         long,
@@ -83,7 +95,12 @@ pub enum Switch {
     Off,
 }
 
+/// A time without end, if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub Option<Duration>);
+
 const INTERVAL_RANGE: &str = "expected a time from 100ms to 1h, such as 30s, 500ms or 5m";
+const PATIENCE_RANGE: &str = "expected a time from 2s to 1h, such as 10s or 5m, or off";
 
 fn interval(text: &str) -> Result<Duration, String> {
     let range = Duration::from_millis(100)..=Duration::from_secs(3600);
@@ -98,6 +115,16 @@ fn lag(text: &str) -> Result<Duration, String> {
     lag.ok_or_else(|| LAG_RANGE.to_owned())
 }
 
+fn patience(text: &str) -> Result<Patience, String> {
+    if text == "off" {
+        return Ok(Patience(None));
+    }
+    let range = Duration::from_secs(2)..=Duration::from_secs(3600);
+    let patience = time(text).filter(|patience| range.contains(patience));
+    patience.map(|time| Patience(Some(time))).ok_or_else(|| PATIENCE_RANGE.to_owned())
+}
+
+/// A number with its unit.
 fn time(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let number: u64 = digits.parse().ok()?;
@@ -131,5 +158,15 @@ mod tests {
         assert_eq!(lag("0s"), Ok(Duration::ZERO));
         assert_eq!(lag("24h"), Ok(Duration::from_secs(86_400)));
         assert_eq!(lag("25h"), Err(LAG_RANGE.to_owned()));
+    }
+
+    #[test]
+    fn patience_may_be_without_end() {
+        assert_eq!(patience("off"), Ok(Patience(None)));
+        assert_eq!(patience("2s"), Ok(Patience(Some(Duration::from_secs(2)))));
+        assert_eq!(patience("1h"), Ok(Patience(Some(Duration::from_secs(3600)))));
+        for wrong in ["", "on", "0", "10", "1999ms", "61m", "-1s"] {
+            assert_eq!(patience(wrong), Err(PATIENCE_RANGE.to_owned()), "{wrong}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod again;
 mod ask;
 mod away;
 mod check;
+mod claims;
 mod command;
 mod config;
 #[cfg(feature = "failpoints")]

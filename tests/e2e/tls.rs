@@ -37,6 +37,7 @@ const REDIS_USER: &[&str] = &[
     "+type",
     "+evalsha",
     "+script|load",
+    "+pexpire",
     "+config|get",
     "+info",
     "+memory|usage",

@@ -48,7 +48,11 @@ impl CountsWriter {
     pub(crate) fn run(mut self) {
         let mut guards = None;
         while let Ok(counts) = self.channel.epochs.recv() {
-            if let Err(stop) = self.apply(&mut guards, &counts) {
+            let counters = Arc::clone(&self.counters);
+            let call = counters.pulse.call();
+            let applied = self.apply(&mut guards, &counts);
+            drop(call);
+            if let Err(stop) = applied {
                 // whoever listens ends the process
                 let _ = self.stops.send(stop);
                 return;

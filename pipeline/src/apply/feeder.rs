@@ -97,6 +97,7 @@ impl Feeder {
     /// Notes that all epochs before `frontier` are applied (`None`: all).
     pub(crate) fn applied(&mut self, frontier: Option<Epoch>) {
         self.fed.retain(|epoch, _| frontier.is_some_and(|frontier| *epoch >= frontier));
+        self.feed.note_turn(frontier);
         self.feed.note_fed(self.fed.values().sum());
         self.epochs.applied(frontier);
     }
@@ -169,6 +170,8 @@ impl Feeder {
         self.epochs.note(flight.epoch, flight.seq, flight.received_min);
         self.journaled.note(&flight);
         *self.fed.entry(flight.epoch).or_default() += job_bytes;
+        // one more, so that an empty flight counts too
+        self.feed.note_entries(flight.entries.len() + 1);
         Feeding::Entries(flight.epoch, flight.entries)
     }
 

@@ -91,13 +91,23 @@ impl Keeper {
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         let settings = tick(SETTINGS_INTERVAL);
         let mut merge = never();
+        let counters = Arc::clone(&self.counters);
         loop {
             select! {
                 recv(asked) -> keep => match keep {
                     Ok(Keep::Trim(epoch, seq)) => trim = Some((epoch, seq)),
-                    Ok(Keep::Page(from)) => self.page(from, &mut retry),
-                    Ok(Keep::ResetPending(epoch)) => self.reset_pending(epoch, &mut retry),
-                    Ok(Keep::Pending(epoch, counts)) => self.add_pending(epoch, &counts),
+                    Ok(Keep::Page(from)) => {
+                        let _call = counters.pulse.call();
+                        self.page(from, &mut retry);
+                    }
+                    Ok(Keep::ResetPending(epoch)) => {
+                        let _call = counters.pulse.call();
+                        self.reset_pending(epoch, &mut retry);
+                    }
+                    Ok(Keep::Pending(epoch, counts)) => {
+                        let _call = counters.pulse.call();
+                        self.add_pending(epoch, &counts);
+                    }
                     Err(_) => {
                         trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
                         return;
@@ -120,7 +130,8 @@ impl Keeper {
                 recv(merge) -> _ => merge = self.merge(),
             }
             // reading the guards back may take long while the tables are away: others go first
-            if self.asked.is_empty() {
+            if self.asked.is_empty() && trim.is_some() {
+                let _call = counters.pulse.call();
                 trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
             }
         }

@@ -58,6 +58,7 @@ impl DetailsWriter {
     pub(crate) fn run(mut self) {
         let mut retry = Retry::default();
         while let Ok((rows, activator)) = self.batches.recv() {
+            let call = self.counters.pulse.call();
             failpoints::pass("details_begin");
             let dead = loop {
                 let fault = match self.errors.insert_details(self.shard, &rows) {
@@ -73,6 +74,7 @@ impl DetailsWriter {
             };
             self.counters.errors_failing.sub(u64::from(retry.failures() > 0));
             retry.succeeded();
+            drop(call);
             failpoints::pass("details_stored");
             if dead != DeadLetters::default() {
                 set_aside(&self.counters, dead);

@@ -88,6 +88,7 @@ pub(crate) fn run(worker: &mut Worker, apply: Apply) {
         }
     }
     if let Some(mut leader) = leader {
+        leader.first.feeder.applied(None);
         leader.trim(None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use bytes::Bytes;
 use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 
-use super::{ANSWER_MAX, heal, ids, merge, pending};
+use super::{ANSWER_MAX, heal, holder, ids, merge, pending};
 use crate::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Journal, Page, Progress,
 };
@@ -32,6 +32,7 @@ pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     heal::every(fresh);
     ids::every(fresh);
     merge::every(fresh);
+    holder::every(fresh);
 }
 
 /// Takes the shard of a journal that the tables know nothing of.

@@ -10,6 +10,7 @@ pub mod dead;
 pub mod details;
 pub mod errors;
 mod heal;
+pub mod holder;
 pub mod ids;
 pub mod journal;
 pub mod merge;

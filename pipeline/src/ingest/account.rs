@@ -69,6 +69,7 @@ impl Account {
 
     /// Publishes how things stand, with `sealed` events in a flight that is not settled.
     pub(crate) fn publish(&self, sealed: u64, counters: &Counters) {
+        counters.pulse.taken.set(self.taken);
         let moving = self.inside.values().sum::<u64>() + sealed;
         let waiting = counters.channel_depth.get();
         counters.in_flight.set(waiting + moving);

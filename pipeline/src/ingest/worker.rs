@@ -170,6 +170,7 @@ fn publish<W: Waiter>(
     counters: &Counters,
 ) {
     let mut account = account.borrow_mut();
+    counters.pulse.ingest_turns.add(1);
     counters.known.set(known.len() as u64);
     if let Some(frontier) = executed.with_frontier(|frontier| frontier.first().copied()) {
         account.passed(frontier);

@@ -16,6 +16,7 @@ use super::locked;
 use crate::{
     ports::{
         heal::Heal,
+        holder::{Beat, Holder},
         journal::{
             Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, JobIds,
             Journal, JournalFault, JournalSize, Merge, Page, Progress,
@@ -37,6 +38,8 @@ struct Contents {
     /// The fences before each commit since the shard was taken.
     history: VecDeque<Fence>,
     ids: Vec<JobIds>,
+    /// Does not run out: there is no clock here.
+    holder: Option<Holder>,
 }
 
 /// Flights that can be forgotten one by one.
@@ -95,7 +98,7 @@ impl Journal for MemoryJournal {
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
         let mut contents = locked(&self.0);
         let before = contents.fence;
-        contents.fence = at_least.taken(&before, nonce);
+        contents.fence = at_least.taken(&before, nonce)?;
         if at_least.leaves_behind(&before) {
             contents.base = at_least.seq.next().0;
             contents.jobs.clear();
@@ -247,5 +250,24 @@ impl Backlog for MemoryJournal {
         }
         contents.jobs[place(merge.seq)] = merge.job.clone();
         Ok(true)
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        let mut contents = locked(&self.0);
+        let fence = contents.fence;
+        if (fence.term, fence.nonce) != (holder.term, holder.nonce) {
+            return Ok(Beat::Fenced(fence));
+        }
+        contents.holder = Some(holder.clone());
+        Ok(Beat::Held)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        Ok(locked(&self.0).holder.clone())
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        locked(&self.0).holder.take_if(|held| held == holder);
+        Ok(())
     }
 }

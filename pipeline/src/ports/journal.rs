@@ -12,7 +12,10 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 
-use super::heal::Heal;
+use super::{
+    heal::Heal,
+    holder::{Beat, Holder},
+};
 
 /// What stands in front of the journal: who may write, and how far it has come. Only taking the
 /// shard, committing a flight and healing write it.
@@ -166,6 +169,10 @@ pub trait Journal: Send + 'static {
     fn heal(&mut self, heal: Heal, done: FenceDone);
 }
 
+/// Terms, seqs and epochs are below this: up to here every store counts exactly, scripts in
+/// floating point too.
+pub const NUMBER_MAX: u64 = 1 << 53;
+
 /// How far a store has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -189,12 +196,23 @@ impl Progress {
 
     /// The fence that takes the shard from `before`. Of a journal that is left behind, seq and the
     /// ledger's left side go on from the tables.
-    pub fn taken(&self, before: &Fence, nonce: Nonce) -> Fence {
+    ///
+    /// Numbers that no journal can have come to are refused: they would not be counted on exactly.
+    pub fn taken(&self, before: &Fence, nonce: Nonce) -> Result<Fence, JournalFault> {
         let behind = self.leaves_behind(before);
         let (seq, events) =
             if behind { (self.seq, self.events) } else { (before.seq, before.events) };
-        let term = Term(before.term.max(self.term).0 + 1);
-        Fence { term, nonce, seq, epoch: before.epoch.max(self.epoch), events }
+        let last = before.term.max(self.term);
+        let epoch = before.epoch.max(self.epoch);
+        for (name, number) in [("term", last.0), ("seq", seq.0), ("epoch", epoch.0)] {
+            if number >= NUMBER_MAX {
+                return Err(JournalFault::new(format!(
+                    "the shard stands at {name} {number}, which errsift has not written: restore \
+                     the fence, or choose another --shard"
+                )));
+            }
+        }
+        Ok(Fence { term: Term(last.0 + 1), nonce, seq, epoch, events })
     }
 }
 
@@ -282,6 +300,16 @@ pub trait Backlog: Send + 'static {
     /// Puts one job in the place of several, in one step, if `merge.term` still holds the shard and
     /// all of them are in the list; says whether it did.
     fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault>;
+
+    /// Renews the holder's mark for [`MARK_MAX`](super::holder::MARK_MAX) if the fence still has
+    /// `holder`'s term and nonce, both at one instant.
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault>;
+
+    /// The holder's mark, unless there is none or it has run out.
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault>;
+
+    /// Takes the mark away if it is `holder`'s.
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault>;
 }
 
 /// Ids of the events in some jobs that follow each other.

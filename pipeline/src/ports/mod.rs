@@ -6,4 +6,5 @@
 pub mod clock;
 pub mod errors;
 pub mod heal;
+pub mod holder;
 pub mod journal;

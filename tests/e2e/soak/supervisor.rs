@@ -25,7 +25,7 @@ const READY: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(4);
 
 /// Flags of a process that takes a shard although another holds it.
-const TAKE_OVER: [&str; 0] = [];
+const TAKE_OVER: [&str; 1] = ["--take-over"];
 
 const FENCED: i32 = 75;
 const UNAVAILABLE: i32 = 69;
