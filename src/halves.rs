@@ -12,8 +12,8 @@ pub struct Halves {
 impl Halves {
     /// All of `0..length`, as one span.
     pub fn of(length: usize) -> Self {
-        let spans = if length == 0 { Vec::new() } else { vec![0..length] };
-        Self { spans }
+        let all = Some(0..length).filter(|all| !all.is_empty());
+        Self { spans: all.into_iter().collect() }
     }
 
     /// The next span to be tried.

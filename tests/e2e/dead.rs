@@ -63,6 +63,7 @@ fn errsift(stack: &Stack, words: &[&str]) -> Ended {
 
 /// Waits until the running server shows these numbers of events.
 fn await_numbers(stack: &Stack, counted: f64, dead: f64, dropped: f64) {
+    let wanted = [counted, dead, dropped, 0.0, 0.0, 0.0];
     wait::until("the numbers of events", wait::SOON, || {
         let of = |name: &str| stack.errsift.metric(&format!("errsift_{name}")).unwrap_or(-1.0);
         let found = [
@@ -74,11 +75,8 @@ fn await_numbers(stack: &Stack, counted: f64, dead: f64, dropped: f64) {
             "ledger_difference",
         ]
         .map(of);
-        if found == [counted, dead, dropped, 0.0, 0.0, 0.0] {
-            Ok(())
-        } else {
-            Err(format!("{found:?}"))
-        }
+        let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
+        if found == wanted { Ok(()) } else { Err(found) }
     });
     errsift(stack, &["check", "--ledger"]).assert_says(0, &["none missing, none twice"]);
 }
@@ -136,7 +134,7 @@ fn an_event_that_is_missing_is_told(stack: &Stack) {
     let miss = "UPDATE applied_epochs SET events = events - 1 WHERE events > 0";
     match &stack.stores {
         Stores::Servers(servers) => {
-            drop(servers.mariadb.query(DATABASE, &format!("{miss} LIMIT 1")))
+            drop(servers.mariadb.query(DATABASE, &format!("{miss} LIMIT 1")));
         }
         Stores::Embedded => {
             let first = "part = (SELECT min(part) FROM applied_epochs WHERE events > 0)";

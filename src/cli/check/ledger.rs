@@ -1,6 +1,6 @@
 //! `errsift check --ledger`: is every event that was ever journaled accounted for?
 
-use std::{io::Write, process::ExitCode};
+use std::{fmt::Write as _, io::Write, process::ExitCode};
 
 use errsift_ops::id::Shard;
 
@@ -35,21 +35,22 @@ pub fn run(backend: &Backend, shard: Shard) -> ExitCode {
 fn lines(shard: Shard, account: &Account) -> String {
     let Account { journaled, counted, pending, dead, dropped } = *account;
     let mut lines = format!("shard {shard}, events\n");
-    for (name, events, where_) in [
+    for (name, events, place) in [
         ("journaled", journaled, "the fence of the journal"),
         ("counted", counted, "guard rows of the tables"),
         ("pending", pending, "jobs that are not applied yet"),
         ("dead", dead, "dead letters; see errsift dead list"),
         ("dropped", dropped, "dead letters that were given up"),
     ] {
-        lines += &format!("{name:<10} {events:>20}  {where_}\n");
+        // a String takes whatever is written to it
+        let _ = writeln!(lines, "{name:<10} {events:>20}  {place}");
     }
     let meaning = match account.difference() {
         0 => "none missing, none twice",
         1.. => "journaled and nowhere to be found",
         _ => "in two places",
     };
-    lines += &format!("{:<10} {:>20}  {meaning}\n", "difference", account.difference());
+    let _ = writeln!(lines, "{:<10} {:>20}  {meaning}", "difference", account.difference());
     lines
 }
 

@@ -1,6 +1,6 @@
 //! `errsift dead show FINGERPRINT…`: all that is known of some errors' dead letters.
 
-use std::io::Write;
+use std::{fmt::Write as _, io::Write};
 
 use errsift_ops::fingerprint::Fingerprint;
 use serde_json::json;
@@ -61,7 +61,10 @@ fn document(row: &DeadRow) -> String {
 
 fn card(row: &DeadRow) -> String {
     let mut card = String::new();
-    let mut say = |name: &str, value: &str| card += &format!("{name:<12} {value}\n");
+    let mut say = |name: &str, value: &str| {
+        // a String takes whatever is written to it
+        let _ = writeln!(card, "{name:<12} {value}");
+    };
     say("fingerprint", &row.key.fingerprint.to_string());
     say("kind", kind(row));
     if row.key.epoch != WORDS {

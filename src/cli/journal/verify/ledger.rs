@@ -50,11 +50,12 @@ impl Ledger {
     pub fn compare(&self, fence: &Fence, settled: &Settled, report: &mut Report) {
         let account = self.account(fence, settled);
         let Account { journaled, counted, pending, dead, dropped } = account;
-        let mut sum =
-            format!("{journaled} events journaled, {counted} applied and {pending} not yet");
-        if dead > 0 || dropped > 0 {
-            sum += &format!(", {dead} dead and {dropped} dropped");
-        }
+        let aside = match (dead, dropped) {
+            (0, 0) => String::new(),
+            _ => format!(", {dead} dead and {dropped} dropped"),
+        };
+        let sum =
+            format!("{journaled} events journaled, {counted} applied and {pending} not yet{aside}");
         match account.difference() {
             0 => report.right(Check::Ledger, sum),
             lost @ 1.. => report.wrong(Check::Ledger, format!("{sum}: {lost} are missing")),
