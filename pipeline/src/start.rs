@@ -1,5 +1,7 @@
 //! Takes the shard, wires threads to graphs, and lets them run.
 
+mod take;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
@@ -12,7 +14,6 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Part},
     recent_ids::RecentIds,
-    timestamp::Timestamp,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
 
@@ -30,10 +31,9 @@ use crate::{
     },
     counters::Counters,
     epochs::{EpochClock, OpenEpochs},
-    failpoints,
     feed::Feed,
     hold::Holding,
-    ids::{self, JournaledIds},
+    ids::JournaledIds,
     ingest::{
         sealer::{Sealer, Surroundings},
         worker::{self as ingest_worker, Ingest},
@@ -43,15 +43,16 @@ use crate::{
     operators::Operators,
     ports::{
         clock::Clock,
-        errors::{Claim, Errors, Settled},
+        errors::{Claim, Errors},
         holder::Place,
-        journal::{Acquired, Armed, Backlog, Fence, Journal, JournalFault, Page, Progress},
+        journal::{Armed, Backlog, Journal, JournalFault, Page},
     },
     settings::Settings,
     stop::Stop,
     wake::Wake,
     watchdog,
 };
+use take::Taken;
 
 /// The stores of one shard.
 pub struct Stores {
@@ -122,17 +123,10 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let stand = tables_stand(settings, stores.errors.as_ref());
-    let at_least = stand.unwrap_or_default();
-    let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
-    failpoints::pass("acquired");
+    let Taken { armed, before, acquired, journaled, ids } =
+        take::take(settings, &mut stores, &*clock, nonce)?;
     let fence = *armed.fence();
-    let unknown = stand.is_none() && before == Fence::default();
-    let acquired = if unknown { beyond_the_tables(clock.wall()) } else { fence.epoch };
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
-    let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
-    let ids = ids::recover(&mut *stores.backlog, fence.seq, times, &journaled)?;
-    tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
     let (stops_sender, stops) = unbounded();
     let (confirmed_sender, confirmed) = unbounded();
     let (keeper, asked) = bounded(KEEPER_ASKED_MAX);
@@ -200,32 +194,6 @@ pub fn start<W: Waiter>(
 
 /// Requests that wait for the keeper.
 const KEEPER_ASKED_MAX: usize = 1_024;
-
-/// How far epochs may have run ahead of the clock, in seconds: 100 years.
-const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
-
-/// The epoch that a new journal goes on from while the tables do not say where they are. Epochs of
-/// less than a second run ahead of the clock, so the time alone could be one that is applied.
-fn beyond_the_tables(now: Timestamp) -> Epoch {
-    Epoch(Epoch::open(Epoch::default(), now).0 + EPOCHS_AHEAD_MAX)
-}
-
-/// How far the tables have come, if they answer.
-fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
-    match errors.writer().settled(settings.shard) {
-        Ok(settled @ Settled { guards, .. }) => Some(Progress {
-            term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
-            seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
-            epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
-            applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
-            events: settled.events(),
-        }),
-        Err(fault) => {
-            tracing::warn!(%fault, "tables do not answer, starting without them");
-            None
-        }
-    }
-}
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);

@@ -1,0 +1,78 @@
+//! Taking the shard.
+
+use std::sync::Arc;
+
+use errsift_ops::{
+    id::{Epoch, Nonce},
+    recent_ids::RecentIds,
+    timestamp::Timestamp,
+};
+
+use super::Stores;
+use crate::{
+    failpoints,
+    ids::{self, JournaledIds},
+    ports::{
+        clock::Clock,
+        errors::{Errors, Settled},
+        journal::{Acquired, Armed, Fence, JournalFault, Progress},
+    },
+    settings::Settings,
+};
+
+/// How far epochs may have run ahead of the clock, in seconds: 100 years.
+const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
+
+/// The epoch that a new journal goes on from while the tables do not say where they are. Epochs of
+/// less than a second run ahead of the clock, so the time alone could be one that is applied.
+fn beyond_the_tables(now: Timestamp) -> Epoch {
+    Epoch(Epoch::open(Epoch::default(), now).0 + EPOCHS_AHEAD_MAX)
+}
+
+/// How far the tables have come, if they answer.
+fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
+    match errors.writer().settled(settings.shard) {
+        Ok(settled @ Settled { guards, .. }) => Some(Progress {
+            term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
+            seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
+            epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
+            applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
+            events: settled.events(),
+        }),
+        Err(fault) => {
+            tracing::warn!(%fault, "tables do not answer, starting without them");
+            None
+        }
+    }
+}
+
+/// A shard that was taken.
+pub(super) struct Taken {
+    pub(super) armed: Armed,
+    /// The fence before.
+    pub(super) before: Fence,
+    /// New epochs are later.
+    pub(super) acquired: Epoch,
+    pub(super) journaled: Arc<JournaledIds>,
+    pub(super) ids: RecentIds<u64>,
+}
+
+/// Takes the shard and reads back which events were stored lately.
+pub(super) fn take(
+    settings: &Settings,
+    stores: &mut Stores,
+    clock: &dyn Clock,
+    nonce: Nonce,
+) -> Result<Taken, JournalFault> {
+    let stand = tables_stand(settings, stores.errors.as_ref());
+    let at_least = stand.unwrap_or_default();
+    let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
+    failpoints::pass("acquired");
+    let fence = *armed.fence();
+    let unknown = stand.is_none() && before == Fence::default();
+    let acquired = if unknown { beyond_the_tables(clock.wall()) } else { fence.epoch };
+    let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
+    let ids = ids::recover(&mut *stores.backlog, fence.seq, times, &journaled)?;
+    tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
+    Ok(Taken { armed, before, acquired, journaled, ids })
+}
