@@ -129,6 +129,10 @@ fn what_cannot_be_given_back_is_applied_from_memory_and_counted_as_lost() {
     first.abandon();
     let mut run = Run::start(&long(), stores(&journal, &errors), 2);
     store_each(&mut run, &["forgotten by the journal"]);
+    // both epochs are in memory: what was not read yet would be gone
+    while run.pipeline.epochs.waiting().len() < 2 {
+        std::thread::yield_now();
+    }
     // neither does the ring reach back to the first flight, nor has any part applied it
     journal.empty();
     run.offer(&body("too late", 0));
