@@ -124,20 +124,18 @@ fn a_journal_from_before_the_writers_term_is_no_successor() {
 #[test]
 fn what_cannot_be_given_back_is_applied_from_memory_and_counted_as_lost() {
     let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
-    let mut first = Run::start(&long(), stores(&journal, &errors), 1);
-    store_each(&mut first, &["kept"]);
-    first.abandon();
-    let mut run = Run::start(&long(), stores(&journal, &errors), 2);
-    store_each(&mut run, &["forgotten by the journal"]);
-    // neither does the ring reach back to the first flight, nor has any part applied it
-    journal.empty();
+    let endless = Settings { flush_interval: Duration::from_secs(u32::MAX.into()), ..settings(1) };
+    // 20 s each time it is looked at: no two flights are young enough to be kept
+    let mut run = Run::start_with_step(&endless, stores(&journal, &errors), 1, 20_000);
+    store_each(&mut run, &["a", "b", "c"]);
+    assert_eq!(journal.forget(3), 3);
     run.offer(&body("too late", 0));
     let stop = run.pipeline.stops.recv().unwrap();
     assert!(matches!(stop, Stop::JournalRegressed { .. }) && stop.wants_drain(), "{stop}");
     let counters = run.end();
-    assert_eq!((counters.regressions.get(), counters.acked_lost.get()), (1, 2));
+    assert_eq!((counters.regressions.get(), counters.acked_lost.get()), (1, 3));
     let counted = |message| errors.counts().contains_key(&fingerprint(message));
-    assert!(counted("kept") && counted("forgotten by the journal") && !counted("too late"));
+    assert!(counted("a") && counted("b") && counted("c") && !counted("too late"));
 }
 
 /// What happens between two events.
