@@ -10,7 +10,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use errsift_ops::{
     fingerprint::Fingerprint,
-    id::{Epoch, Nonce, Part},
+    id::{Epoch, Nonce, Part, Term},
     timestamp::Timestamp,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
@@ -103,11 +103,13 @@ pub fn start<W: Waiter>(
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
     let stand = tables_stand(settings, stores.errors.as_ref());
-    let at_least = stand.unwrap_or_default();
+    let unseen = match stand {
+        None => without_tables(stores.backlog.as_mut(), clock.wall()),
+        Some(_) => None,
+    };
+    let at_least = stand.or(unseen).unwrap_or_default();
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     let fence = *armed.fence();
-    let unknown = stand.is_none() && before == Fence::default();
-    let acquired = if unknown { beyond_the_tables(clock.wall()) } else { fence.epoch };
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
     tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
     let (stops_sender, stops) = unbounded();
@@ -116,8 +118,8 @@ pub fn start<W: Waiter>(
     let shared = Shared {
         errors: stores.errors,
         claim,
-        acquired,
-        taken_at: fence.epoch,
+        acquired: fence.epoch,
+        unseen: unseen.is_some(),
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
@@ -163,10 +165,15 @@ const KEEPER_ASKED_MAX: usize = 1_024;
 /// How far epochs may have run ahead of the clock, in seconds: 100 years.
 const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
 
-/// The epoch that a new journal goes on from while the tables do not say where they are. Epochs of
-/// less than a second run ahead of the clock, so the time alone could be one that is applied.
-fn beyond_the_tables(now: Timestamp) -> Epoch {
-    Epoch(Epoch::open(Epoch::default(), now).0 + EPOCHS_AHEAD_MAX)
+/// What a new journal goes on from while the tables do not say where they are: `None` if it is not
+/// new. Epochs of less than a second run ahead of the clock, so the time alone could be one that is
+/// applied; and a term that counts from 1 could be one that the guard rows have seen.
+fn without_tables(backlog: &mut dyn Backlog, now: Timestamp) -> Option<Progress> {
+    // a fault shows again when the shard is taken
+    backlog.fence().ok().filter(|fence| *fence == Fence::default())?;
+    let seconds = Epoch::open(Epoch::default(), now).0;
+    let epoch = Epoch(seconds + EPOCHS_AHEAD_MAX);
+    Some(Progress { term: Term(seconds), epoch, ..Progress::default() })
 }
 
 /// How far the tables have come, if they answer.
@@ -211,10 +218,10 @@ fn workers(
 struct Shared {
     errors: Arc<dyn Errors>,
     claim: Claim,
-    /// New epochs are later.
-    acquired: Epoch,
     /// The fence's epoch when the shard was taken.
-    taken_at: Epoch,
+    acquired: Epoch,
+    /// Whether the journal was new while the tables were away.
+    unseen: bool,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
@@ -330,7 +337,7 @@ impl Shared {
             errors: self.errors.writer(),
             claim: self.claim,
             acquired: self.acquired,
-            taken_at: self.taken_at,
+            unseen: self.unseen,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),
