@@ -123,7 +123,7 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let Taken { armed, before, acquired, journaled, ids } =
+    let Taken { armed, before, unseen, journaled, ids } =
         take::take(settings, &mut stores, &*clock, nonce)?;
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
@@ -133,8 +133,8 @@ pub fn start<W: Waiter>(
     let shared = Shared {
         errors: stores.errors,
         claim,
-        acquired,
-        taken_at: fence.epoch,
+        acquired: fence.epoch,
+        unseen,
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
@@ -220,10 +220,10 @@ fn workers(
 struct Shared {
     errors: Arc<dyn Errors>,
     claim: Claim,
-    /// New epochs are later.
-    acquired: Epoch,
     /// The fence's epoch when the shard was taken.
-    taken_at: Epoch,
+    acquired: Epoch,
+    /// Whether the journal was new while the tables were away.
+    unseen: bool,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
@@ -349,7 +349,7 @@ impl Shared {
             errors: self.errors.writer(),
             claim: self.claim,
             acquired: self.acquired,
-            taken_at: self.taken_at,
+            unseen: self.unseen,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),

@@ -25,10 +25,10 @@ pub(crate) struct CountsWriter {
     pub(crate) channel: CountsChannel,
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
-    /// New epochs are later.
+    /// The fence's epoch when the shard was taken: new epochs are later.
     pub(crate) acquired: Epoch,
-    /// The fence's epoch when the shard was taken.
-    pub(crate) taken_at: Epoch,
+    /// Whether the journal was new while the tables were away.
+    pub(crate) unseen: bool,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
     pub(crate) counters: Arc<Counters>,
@@ -191,8 +191,8 @@ impl CountsWriter {
             );
             self.counters.tables_apart.set(1);
         }
-        // a journal that was new when the tables were away
-        if guards.map(|guard| guard.epoch).max() > Some(self.taken_at) {
+        if self.unseen && guards.map(|guard| guard.epoch).max() > Some(Epoch::default()) {
+            // they have counted what this journal has never had
             self.counters.tables_apart.set(1);
         }
     }

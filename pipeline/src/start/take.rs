@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use errsift_ops::{
-    id::{Epoch, Nonce},
+    id::{Epoch, Nonce, Term},
     recent_ids::RecentIds,
     timestamp::Timestamp,
 };
@@ -15,7 +15,7 @@ use crate::{
     ports::{
         clock::Clock,
         errors::{Errors, Settled},
-        journal::{Acquired, Armed, Fence, JournalFault, Progress},
+        journal::{Acquired, Armed, Backlog, Fence, JournalFault, Progress},
     },
     settings::Settings,
 };
@@ -23,10 +23,15 @@ use crate::{
 /// How far epochs may have run ahead of the clock, in seconds: 100 years.
 const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
 
-/// The epoch that a new journal goes on from while the tables do not say where they are. Epochs of
-/// less than a second run ahead of the clock, so the time alone could be one that is applied.
-fn beyond_the_tables(now: Timestamp) -> Epoch {
-    Epoch(Epoch::open(Epoch::default(), now).0 + EPOCHS_AHEAD_MAX)
+/// What a new journal goes on from while the tables do not say where they are: `None` if it is not
+/// new. Epochs of less than a second run ahead of the clock, so the time alone could be one that is
+/// applied; and a term that counts from 1 could be one that the guard rows have seen.
+fn without_tables(backlog: &mut dyn Backlog, now: Timestamp) -> Option<Progress> {
+    // a fault shows again when the shard is taken
+    backlog.fence().ok().filter(|fence| *fence == Fence::default())?;
+    let seconds = Epoch::open(Epoch::default(), now).0;
+    let epoch = Epoch(seconds + EPOCHS_AHEAD_MAX);
+    Some(Progress { term: Term(seconds), epoch, ..Progress::default() })
 }
 
 /// How far the tables have come, if they answer.
@@ -51,8 +56,8 @@ pub(super) struct Taken {
     pub(super) armed: Armed,
     /// The fence before.
     pub(super) before: Fence,
-    /// New epochs are later.
-    pub(super) acquired: Epoch,
+    /// Whether the journal is new, and the tables did not say where they are.
+    pub(super) unseen: bool,
     pub(super) journaled: Arc<JournaledIds>,
     pub(super) ids: RecentIds<u64>,
 }
@@ -65,14 +70,16 @@ pub(super) fn take(
     nonce: Nonce,
 ) -> Result<Taken, JournalFault> {
     let stand = tables_stand(settings, stores.errors.as_ref());
-    let at_least = stand.unwrap_or_default();
+    let unseen = match stand {
+        None => without_tables(stores.backlog.as_mut(), clock.wall()),
+        Some(_) => None,
+    };
+    let at_least = stand.or(unseen).unwrap_or_default();
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     failpoints::pass("acquired");
     let fence = *armed.fence();
-    let unknown = stand.is_none() && before == Fence::default();
-    let acquired = if unknown { beyond_the_tables(clock.wall()) } else { fence.epoch };
     let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
     let ids = ids::recover(&mut *stores.backlog, fence.seq, times, &journaled)?;
     tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
-    Ok(Taken { armed, before, acquired, journaled, ids })
+    Ok(Taken { armed, before, unseen: unseen.is_some(), journaled, ids })
 }
