@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 4 | magic `ESJB` |
 //! | 2 | version, 1 |
-//! | 2 | flags, none defined yet: a reader refuses bits it does not know |
+//! | 2 | flags: 1 for a tombstone; a reader refuses bits it does not know |
 //! | 2 | shard |
 //! | 8 × 3 | term, seq, epoch |
 //! | 8 × 2 | received min, received max: milliseconds since 1970 |
@@ -19,6 +19,11 @@
 //! that is `u32::MAX` for none, and the number of tags (4) with two texts each.
 //!
 //! A flight's size follows its distinct errors, not its events.
+//!
+//! A tombstone stands where a job was set aside: its number and epoch, and no entries.
+//!
+//! Magic, version and flags at the beginning and the CRC32C at the end stay where they are in every
+//! version, so that a job of a newer errsift is told from damage.
 
 use crate::{
     event::Payload,
@@ -32,6 +37,9 @@ use crate::{
 
 const MAGIC: [u8; 4] = *b"ESJB";
 const VERSION: u16 = 1;
+/// In place of a job that was set aside.
+const TOMBSTONE: u16 = 1;
+const KNOWN_FLAGS: u16 = TOMBSTONE;
 const ABSENT: u32 = u32::MAX;
 /// Bytes before the entries.
 const HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 8 * 5 + 4;
@@ -61,7 +69,7 @@ pub enum JobError {
     Magic,
     /// Written by a newer errsift.
     #[error(
-        "job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} without flags"
+        "job has version {version} and flags {flags:#06x}; this errsift reads version {VERSION} and flags {KNOWN_FLAGS:#06x}"
     )]
     Newer {
         /// The job's version.
@@ -82,14 +90,54 @@ pub enum JobError {
     Content(&'static str),
 }
 
+/// What stands before a job's entries, whether or not the rest can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whether the job was set aside, and this is what stands in its place.
+    pub tombstone: bool,
+    /// The journal's shard.
+    pub shard: Shard,
+    /// The writer's term.
+    pub term: Term,
+    /// The flight's number.
+    pub seq: Seq,
+    /// The flight's epoch.
+    pub epoch: Epoch,
+}
+
+/// Reads what stands before the entries, without a look at the CRC: of a damaged job, any of it
+/// may be wrong.
+pub fn header(bytes: &[u8]) -> Result<Header, JobError> {
+    let mut reader = Reader { bytes, at: 0 };
+    let flags = reader.flags()?;
+    Ok(Header {
+        tombstone: flags & TOMBSTONE != 0,
+        shard: Shard(reader.u16()?),
+        term: Term(reader.u64()?),
+        seq: Seq(reader.u64()?),
+        epoch: Epoch(reader.u64()?),
+    })
+}
+
+/// What takes the place of a job that is set aside.
+pub fn tombstone(shard: Shard, term: Term, seq: Seq, epoch: Epoch) -> Vec<u8> {
+    let (received_min, received_max) = (Timestamp::MAX, Timestamp::default());
+    let flight = Flight { seq, epoch, received_min, received_max, entries: Vec::new() };
+    encode_with(TOMBSTONE, &Job { shard, term, flight })
+}
+
 /// Writes `job` to bytes.
 pub fn encode(job: &Job) -> Vec<u8> {
+    encode_with(0, job)
+}
+
+fn encode_with(flags: u16, job: &Job) -> Vec<u8> {
     let flight = &job.flight;
     let mut out =
         Vec::with_capacity(HEADER_BYTES + CRC_BYTES + flight.entries.len() * ENTRY_BYTES_MIN);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
-    out.extend(0_u16.to_le_bytes());
+    out.extend(flags.to_le_bytes());
     out.extend(job.shard.0.to_le_bytes());
     for number in [job.term.0, flight.seq.0, flight.epoch.0] {
         out.extend(number.to_le_bytes());
@@ -157,10 +205,6 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if reader.array()? != MAGIC {
         return Err(JobError::Magic);
     }
-    let (version, flags) = (reader.u16()?, reader.u16()?);
-    if version != VERSION || flags != 0 {
-        return Err(JobError::Newer { version, flags });
-    }
     let Some((content, crc)) = bytes.split_last_chunk::<CRC_BYTES>() else {
         return Err(JobError::Short(bytes.len()));
     };
@@ -168,13 +212,14 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if found != computed {
         return Err(JobError::Crc { found, computed });
     }
-    reader.bytes = content;
+    let mut reader = Reader { bytes: content, at: 0 };
+    let flags = reader.flags()?;
     let shard = Shard(reader.u16()?);
     let term = Term(reader.u64()?);
     let (seq, epoch) = (Seq(reader.u64()?), Epoch(reader.u64()?));
     let (received_min, received_max) = (reader.timestamp()?, reader.timestamp()?);
     let count = reader.length()?;
-    if count > content.len() / ENTRY_BYTES_MIN {
+    if count > content.len() / ENTRY_BYTES_MIN || flags & TOMBSTONE != 0 && count > 0 {
         return Err(JobError::Content("number of entries"));
     }
     let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
@@ -200,6 +245,18 @@ impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], JobError> {
         let at = self.at;
         self.slice(N)?.try_into().map_err(|_| JobError::Short(at))
+    }
+
+    /// Reads magic and version, and returns the flags.
+    fn flags(&mut self) -> Result<u16, JobError> {
+        if self.array()? != MAGIC {
+            return Err(JobError::Magic);
+        }
+        let (version, flags) = (self.u16()?, self.u16()?);
+        if version != VERSION || flags & !KNOWN_FLAGS != 0 {
+            return Err(JobError::Newer { version, flags });
+        }
+        Ok(flags)
     }
 
     fn u16(&mut self) -> Result<u16, JobError> {
@@ -333,7 +390,35 @@ mod tests {
     proptest! {
         #[test]
         fn a_job_reads_back_as_written(job in jobs()) {
-            prop_assert_eq!(decode(&encode(&job)), Ok(job));
+            let bytes = encode(&job);
+            let header = header(&bytes).unwrap();
+            let Job { shard, term, ref flight } = job;
+            let (seq, epoch) = (flight.seq, flight.epoch);
+            prop_assert_eq!(header, Header { tombstone: false, shard, term, seq, epoch });
+            prop_assert_eq!(decode(&bytes), Ok(job));
+        }
+
+        #[test]
+        fn a_tombstone_is_a_flight_without_entries(numbers in any::<(u16, u64, u64, u64)>()) {
+            let (shard, term) = (Shard(numbers.0), Term(numbers.1));
+            let (seq, epoch) = (Seq(numbers.2), Epoch(numbers.3));
+            let mut bytes = tombstone(shard, term, seq, epoch);
+            let job = decode(&bytes).unwrap();
+            prop_assert_eq!((job.shard, job.term), (shard, term));
+            prop_assert_eq!((job.flight.seq, job.flight.epoch), (seq, epoch));
+            prop_assert!(job.flight.entries.is_empty());
+            let expected = Header { tombstone: true, shard, term, seq, epoch };
+            prop_assert_eq!(header(&bytes), Ok(expected));
+            // of a journal from before there were tombstones, nothing is read differently
+            prop_assert_ne!(&bytes, &encode(&job));
+            bytes[10] ^= 1;
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_tombstone_with_entries_is_damage(job in jobs()) {
+            let read = decode(&encode_with(TOMBSTONE, &job));
+            prop_assert_eq!(read.is_ok(), job.flight.entries.is_empty());
         }
 
         #[test]
@@ -347,7 +432,7 @@ mod tests {
 
         #[test]
         fn no_bytes_crash_the_reader(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = decode(&bytes);
+            let _ = (decode(&bytes), header(&bytes));
             let mut framed = [&MAGIC[..], &[1, 0, 0, 0]].concat();
             framed.append(&mut bytes);
             let crc = crc32c::crc32c(&framed);
@@ -370,6 +455,10 @@ mod tests {
             },
         });
         bytes[4] = 2;
+        assert!(matches!(decode(&bytes), Err(JobError::Crc { .. })), "a version that was not written");
+        let content = bytes.len() - CRC_BYTES;
+        let crc = crc32c::crc32c(&bytes[..content]);
+        bytes[content..].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
         assert_eq!(decode(b"RDB0"), Err(JobError::Magic));
         assert_eq!(decode(b"ES"), Err(JobError::Short(0)));
