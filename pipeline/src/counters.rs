@@ -153,6 +153,13 @@ pub struct Counters {
     pub dead_letters: Counter,
     /// Events in them.
     pub dead: Counter,
+    /// Jobs that were set aside because they cannot be read.
+    pub dead_jobs: Counter,
+    /// Events in them, as far as that is known, and in those that were dropped.
+    pub dead_job_events: Counter,
+    /// Starts in a row, this one included, whose recovery has not come through; 0 once this one's
+    /// has.
+    pub unfinished_starts: Counter,
     /// Jobs in the journal, as last read.
     pub journal_jobs: Counter,
     /// Bytes of the journal, as last read.
@@ -163,4 +170,11 @@ pub struct Counters {
     pub errors_up: Counter,
     /// Threads that cannot write to the tables now and keep trying.
     pub errors_failing: Counter,
+}
+
+impl Counters {
+    /// Events that were set aside, as rows in the tables or as jobs in the journal.
+    pub fn dead_events(&self) -> u64 {
+        self.dead.get() + self.dead_job_events.get()
+    }
 }

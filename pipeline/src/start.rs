@@ -19,8 +19,10 @@ use crate::{
         apply_counts::counts_channel,
         counts_writer::CountsWriter,
         feeder::Feeder,
+        graveyard::Graveyard,
         keep_pending::PendingHandle,
         keeper::{Keep, Keeper},
+        retry::Retry,
         store_details::details_writer,
         worker::{self as apply_worker, Apply, First},
     },
@@ -35,6 +37,7 @@ use crate::{
     operators::Operators,
     ports::{
         clock::Clock,
+        dead::Recovery,
         errors::{Claim, Errors},
         journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
     },
@@ -104,6 +107,7 @@ pub fn start<W: Waiter>(
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
     tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
+    let recovery = note_start(stores.backlog.as_mut(), &claim)?;
     let (stops_sender, stops) = unbounded();
     let (confirmed_sender, confirmed) = unbounded();
     let (keeper, asked) = bounded(KEEPER_ASKED_MAX);
@@ -127,15 +131,41 @@ pub fn start<W: Waiter>(
     let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
     let (pages_sender, pages) = bounded(1);
 
-    let keeper = shared.spawn_keeper(stores.backlog, asked, pages_sender);
+    let keeper = shared.spawn_keeper((stores.backlog, recovery), asked, pages_sender);
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
         let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
-        Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, fence.epoch)
+        let recovered = (fence.epoch, recovery.is_careful());
+        Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, recovered)
     });
     let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
     let running = Running { ingest, apply, keeper };
     Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running })
 }
+
+/// Counts this start until its recovery has come through.
+fn note_start(backlog: &mut dyn Backlog, claim: &Claim) -> Result<Recovery, JournalFault> {
+    let recovery = backlog.recovery()?.begun();
+    let mut retry = Retry::default();
+    while let Err(fault) = backlog.note_recovery(claim, &recovery) {
+        if retry.failures() >= NOTE_RETRIES {
+            return Err(fault);
+        }
+        retry.pause();
+    }
+    if recovery.is_careful() {
+        let (starts, suspect) = (recovery.starts, recovery.suspect.0);
+        tracing::error!(
+            starts,
+            suspect,
+            tries = recovery.tries,
+            "the last starts did not come through their recovery: jobs are fed one at a time"
+        );
+    }
+    Ok(recovery)
+}
+
+/// How often noting a start is tried again.
+const NOTE_RETRIES: u32 = 6;
 
 /// Requests that wait for the keeper.
 const KEEPER_ASKED_MAX: usize = 1_024;
@@ -197,10 +227,18 @@ struct Shared {
 impl Shared {
     fn spawn_keeper(
         &self,
-        backlog: Box<dyn Backlog>,
+        (backlog, recovery): (Box<dyn Backlog>, Recovery),
         asked: Receiver<Keep>,
         pages: Sender<Page>,
     ) -> JoinHandle<()> {
+        self.counters.unfinished_starts.set(recovery.starts);
+        let graveyard = Graveyard::new(
+            self.claim,
+            self.acquired,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.epochs),
+            Arc::clone(&self.counters),
+        );
         let keeper = Keeper {
             backlog,
             errors: self.errors.writer(),
@@ -210,6 +248,9 @@ impl Shared {
             pages,
             wake: Arc::clone(&self.apply_wake),
             counters: Arc::clone(&self.counters),
+            graveyard,
+            recovery,
+            stops: self.stops.clone(),
         };
         spawn("keeper", move || keeper.run())
     }

@@ -9,6 +9,7 @@
 mod backlog;
 mod check;
 mod committer;
+mod dead;
 mod errors;
 mod faults;
 mod fence;

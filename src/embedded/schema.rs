@@ -76,7 +76,8 @@ const ERRORS: &[&str] = &[
 ",
 ];
 
-const JOURNAL: &[&str] = &["
+const JOURNAL: &[&str] = &[
+    "
     CREATE TABLE errsift_settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE fence (
         shard INTEGER NOT NULL PRIMARY KEY,
@@ -95,7 +96,25 @@ const JOURNAL: &[&str] = &["
         count INTEGER NOT NULL,
         PRIMARY KEY (epoch, fingerprint)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE dead_jobs (id INTEGER PRIMARY KEY, dead BLOB NOT NULL) STRICT;
+    CREATE TABLE dead_together (
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        last INTEGER NOT NULL,
+        counted INTEGER NOT NULL,
+        events INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO dead_together (only, last, counted, events) VALUES (0, 0, 0, 0);
+    CREATE TABLE recovery (
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        starts INTEGER NOT NULL,
+        suspect INTEGER NOT NULL,
+        tries INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO recovery (only, starts, suspect, tries) VALUES (0, 0, 0, 0);
+",
+];
 
 /// Brings the file of tables up to date and checks its number of parts.
 pub fn migrate_errors(conn: &mut Connection) -> Result<SchemaVersion, SchemaFault> {

@@ -10,7 +10,7 @@ use errsift_pipeline::ports::journal::{
 use redis::Value;
 
 use super::{
-    RedisStore, check, commit,
+    Keys, RedisStore, check, commit,
     link::{Due, Link},
     wire::{self, Wire},
 };
@@ -114,8 +114,8 @@ impl RedisJournal {
     /// A key of another type would let half of a commit through.
     fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
         let keys = &self.store.keys;
-        for (key, expected) in [(&keys.fence, "hash"), (&keys.journal, "list"), (&keys.pos, "hash")]
-        {
+        let Keys { fence, journal, pos, dead, .. } = &**keys;
+        for (key, expected) in [(fence, "hash"), (journal, "list"), (pos, "hash"), (dead, "list")] {
             let found = wire.call(redis::cmd("TYPE").arg(key))?;
             let found: String = redis::from_redis_value(found).map_err(JournalFault::new)?;
             if found != "none" && found != expected {

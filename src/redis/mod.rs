@@ -2,8 +2,8 @@
 //!
 //! Keys of a shard, all with the hash tag `{es:<shard>}` so that a cluster keeps them together:
 //! `:fence` hash {term, nonce, seq, epoch, events}, written only by taking the shard and by
-//! commits · `:journal` list of jobs · `:pos` hash {base}, the number of the list's first job ·
-//! `:pending:<epoch>` hash fingerprint → count.
+//! commits · `:journal` list of jobs · `:pos` hash {base, …}, the number of the list's first job ·
+//! `:pending:<epoch>` hash fingerprint → count · `:dead` list of jobs that were set aside ([`dead`]).
 //!
 //! Commits have a connection of their own ([`link`]): the ingest worker writes to the socket, and
 //! a reader thread hears the answer and completes the acks. Nothing on that path re-sends by
@@ -12,6 +12,7 @@
 mod backlog;
 mod check;
 mod commit;
+mod dead;
 mod inspect;
 mod journal;
 mod link;
@@ -126,6 +127,7 @@ struct Keys {
     fence: String,
     journal: String,
     pos: String,
+    dead: String,
 }
 
 impl Keys {
@@ -135,6 +137,7 @@ impl Keys {
             fence: format!("{prefix}:fence"),
             journal: format!("{prefix}:journal"),
             pos: format!("{prefix}:pos"),
+            dead: format!("{prefix}:dead"),
             prefix,
         }
     }

@@ -7,17 +7,24 @@ use crossbeam_channel::{Receiver, Sender, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq},
+    job,
 };
 
 use crate::{
-    apply::retry::Retry,
+    apply::{
+        graveyard::{Graveyard, Obstacle},
+        retry::Retry,
+        unreadable::Unreadable,
+    },
     counters::Counters,
     epochs::OpenEpochs,
     ports::{
+        dead::Recovery,
         errors::{Claim, ErrorsWriter, Guards},
         journal::{Backlog, Page},
     },
     settings::PAGE_JOBS,
+    stop::Stop,
     wake::Wake,
 };
 
@@ -32,10 +39,22 @@ pub(crate) enum Keep {
     Pending(Epoch, Vec<(Fingerprint, u64)>),
     /// Drop what is applied, up to this epoch and its last flight.
     Trim(Epoch, Seq),
+    /// Put this job among the dead, and read jobs from it on.
+    SetAside(Unreadable),
+    /// Note that this job is about to be fed, and read it alone; one that has killed the process
+    /// often enough is set aside first.
+    Suspect(Seq),
+    /// Note that this job was fed and did no harm.
+    Clear(Seq),
+    /// All jobs of earlier processes are fed.
+    Recovered,
 }
 
 /// How often the journal's size is read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
+/// How many such intervals a process must live on after its recovery until the next start need not
+/// be a careful one.
+const SURVIVED_TICKS: u32 = 10;
 
 /// The keeper's belongings.
 pub(crate) struct Keeper {
@@ -47,45 +66,171 @@ pub(crate) struct Keeper {
     pub(crate) pages: Sender<Page>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) graveyard: Graveyard,
+    pub(crate) recovery: Recovery,
+    pub(crate) stops: Sender<Stop>,
+}
+
+/// What the keeper has in hand between two requests.
+#[derive(Default)]
+struct InHand {
+    trim: Option<(Epoch, Seq)>,
+    unreadable: Option<Unreadable>,
+    /// Intervals since recovery was fed.
+    survived: Option<u32>,
 }
 
 impl Keeper {
     /// Runs until no worker can ask any more; what is left to trim is tried once more then.
     pub(crate) fn run(mut self) {
-        let mut trim = None;
+        let mut hand = InHand::default();
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         loop {
             select! {
                 recv(asked) -> keep => match keep {
-                    Ok(Keep::Trim(epoch, seq)) => trim = Some((epoch, seq)),
-                    Ok(Keep::Page(from)) => self.page(from, &mut retry),
-                    Ok(Keep::ResetPending(epoch)) => self.reset_pending(epoch, &mut retry),
-                    Ok(Keep::Pending(epoch, counts)) => self.add_pending(epoch, &counts),
+                    Ok(keep) => self.keep(keep, &mut hand, &mut retry),
                     Err(_) => {
-                        trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+                        self.trim_and_count(&mut hand);
                         return;
                     }
                 },
-                recv(ticks) -> _ => self.read_size(),
+                recv(ticks) -> _ => self.tick(&mut hand, &mut retry),
             }
-            // reading the guards back may take long while the tables are away: others go first
-            if self.asked.is_empty() {
-                trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+            // reading the guards back may take long while the tables are away: others go first,
+            // above all the one that clears a suspect
+            if self.asked.is_empty() && !self.recovery.suspects() {
+                hand.trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
             }
         }
     }
 
-    /// Reads until it succeeds: without the page nothing can go on.
+    fn keep(&mut self, keep: Keep, hand: &mut InHand, retry: &mut Retry) {
+        match keep {
+            Keep::Trim(epoch, seq) => hand.trim = Some((epoch, seq)),
+            Keep::Page(from) => self.page(from, retry),
+            Keep::ResetPending(epoch) => self.reset_pending(epoch, retry),
+            Keep::Pending(epoch, counts) => self.add_pending(epoch, &counts),
+            Keep::SetAside(unreadable) => {
+                hand.unreadable = Some(unreadable);
+                self.bury(hand, retry);
+            }
+            Keep::Suspect(seq) => self.suspect(seq, hand, retry),
+            Keep::Clear(_) => self.note(self.recovery.cleared()),
+            Keep::Recovered => hand.survived = Some(0),
+        }
+    }
+
+    fn tick(&mut self, hand: &mut InHand, retry: &mut Retry) {
+        self.read_size();
+        if self.recovery.suspects() && hand.unreadable.is_none() {
+            return;
+        }
+        self.bury(hand, retry);
+        self.graveyard.look_again();
+        self.count_dead();
+        if let Some(ticks) = &mut hand.survived {
+            *ticks += 1;
+            if *ticks >= SURVIVED_TICKS {
+                hand.survived = None;
+                self.come_through();
+            }
+        }
+    }
+
+    fn trim_and_count(&mut self, hand: &mut InHand) {
+        hand.trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+        self.count_dead();
+    }
+
+    /// Sets aside what is to be, if journal and tables let it, and goes on from there. While they
+    /// do not, nothing behind it can be applied anyway.
+    fn bury(&mut self, hand: &mut InHand, retry: &mut Retry) {
+        let Some(unreadable) = &hand.unreadable else { return };
+        let seq = unreadable.seq;
+        match self.graveyard.bury(&mut *self.backlog, &mut *self.errors, unreadable) {
+            Ok(_) => {
+                hand.unreadable = None;
+                if self.recovery.suspects() {
+                    self.note(self.recovery.cleared());
+                }
+                self.page(seq, retry);
+            }
+            Err(Obstacle::Stop(stop)) => {
+                hand.unreadable = None;
+                // whoever listens ends the process
+                let _ = self.stops.send(stop);
+            }
+            Err(obstacle) => {
+                tracing::warn!(%obstacle, seq = seq.0, "job cannot be read, and not be set aside yet");
+            }
+        }
+    }
+
+    /// Reads one job, noted before anything looks into it.
+    fn suspect(&mut self, from: Seq, hand: &mut InHand, retry: &mut Retry) {
+        let page = self.read_page(from, 1, retry);
+        let seq = from.max(page.base);
+        if let Some(job) = page.jobs.first()
+            && self.recovery.condemns(seq)
+        {
+            let deaths = self.recovery.tries;
+            let reason = format!("the process died {deaths} times in a row when it was fed");
+            let header = job::header(job).ok().filter(|header| header.seq == seq);
+            if let Some(header) = header.filter(|header| !header.tombstone) {
+                let (term, epoch) = (header.term, header.epoch);
+                hand.unreadable = Some(Unreadable { seq, job: job.clone(), term, epoch, reason });
+                return self.bury(hand, retry);
+            }
+        }
+        self.note(self.recovery.suspecting(seq));
+        self.send(page);
+    }
+
+    /// Has the journal keep how this start goes; tries until it does.
+    fn note(&mut self, recovery: Recovery) {
+        let mut retry = Retry::default();
+        while let Err(fault) = self.backlog.note_recovery(&self.claim, &recovery) {
+            if retry.worth_a_line() {
+                tracing::warn!(%fault, "state of the recovery not noted");
+            }
+            retry.pause();
+        }
+        self.recovery = recovery;
+        self.counters.unfinished_starts.set(recovery.starts);
+    }
+
+    /// This start has come through: the next one need not be careful.
+    fn come_through(&mut self) {
+        if self.recovery != Recovery::default() {
+            self.note(Recovery::default());
+        }
+    }
+
+    fn count_dead(&mut self) {
+        if let Err(obstacle) = self.graveyard.count(&mut *self.backlog, &mut *self.errors) {
+            tracing::debug!(%obstacle, "events of dead jobs not counted yet");
+        }
+    }
+
     fn page(&mut self, from: Seq, retry: &mut Retry) {
+        let page = self.read_page(from, PAGE_JOBS, retry);
+        self.send(page);
+    }
+
+    fn send(&self, page: Page) {
+        // the worker is gone only when the process ends
+        let _ = self.pages.send(page);
+        self.wake.wake();
+    }
+
+    /// Reads until it succeeds: without the page nothing can go on.
+    fn read_page(&mut self, from: Seq, jobs_max: usize, retry: &mut Retry) -> Page {
         loop {
-            match self.backlog.page(from, PAGE_JOBS) {
+            match self.backlog.page(from, jobs_max) {
                 Ok(page) => {
                     retry.succeeded();
-                    // the worker is gone only when the process ends
-                    let _ = self.pages.send(page);
-                    self.wake.wake();
-                    return;
+                    return page;
                 }
                 Err(fault) => {
                     if retry.worth_a_line() {
@@ -121,6 +266,7 @@ impl Keeper {
 
     /// Drops what every part confirms, read back from the tables; returns whether it is done.
     fn trim(&mut self, epoch: Epoch, seq: Seq) -> bool {
+        self.count_dead();
         let confirmed = match self.errors.guards(self.claim.shard) {
             Ok(guards) => {
                 self.compare(&guards);
@@ -151,6 +297,7 @@ impl Keeper {
         self.epochs.forget(epoch);
         self.counters.applied_epoch.set(epoch.0);
         self.read_size();
+        self.come_through();
         true
     }
 
@@ -162,7 +309,7 @@ impl Keeper {
             && guards.iter().all(|guard| guard.epoch == at)
         {
             let counted: u64 = guards.iter().map(|guard| guard.events).sum();
-            let dead = self.counters.dead.get();
+            let dead = self.counters.dead_events();
             self.counters.applied_difference.set(journaled, counted + dead);
         }
     }

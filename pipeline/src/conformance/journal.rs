@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use bytes::Bytes;
 use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 
-use super::{ANSWER_MAX, pending};
+use super::{ANSWER_MAX, dead, pending};
 use crate::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Journal, Page, Progress,
 };
@@ -29,6 +29,7 @@ pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     a_journal_behind_the_tables_goes_on_from_them(&*fresh());
     a_trim_ends_at_the_last_flight(&*fresh());
     pending::every(fresh);
+    dead::every(fresh);
 }
 
 /// Takes the shard of a journal that the tables know nothing of.

@@ -6,6 +6,7 @@
 //! [`Backlog`](crate::ports::journal::Backlog). No expectation is about how fast anything is,
 //! except that an answer comes within [`ANSWER_MAX`].
 
+pub mod dead;
 pub mod details;
 pub mod errors;
 pub mod journal;

@@ -4,5 +4,6 @@
 //! ([`crate::memory`]) and a seeded faulty wrapper ([`crate::faulty`]).
 
 pub mod clock;
+pub mod dead;
 pub mod errors;
 pub mod journal;

@@ -1,0 +1,167 @@
+//! The keeper's part with jobs that are set aside: putting them there, and finding out how many
+//! events they hold.
+//!
+//! How many, follows from the ledger: what the fence says at the end of an epoch, less what the
+//! guard rows and the dead letters say when all parts stand at it. That is asked once for all jobs
+//! that were set aside since the last time; it is their sum that is certain, not each one's share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use errsift_ops::{id::Epoch, job};
+
+use crate::{
+    apply::unreadable::Unreadable,
+    counters::Counters,
+    epochs::OpenEpochs,
+    ports::{
+        clock::Clock,
+        dead::{Aside, DeadJob, DeadJobs, SetAside},
+        errors::{Claim, ErrorsFault, ErrorsWriter, Guards},
+        journal::{Backlog, JournalFault},
+    },
+    stop::Stop,
+};
+
+/// Why a job is not set aside yet, or its events not counted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Obstacle {
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    #[error(transparent)]
+    Tables(#[from] ErrorsFault),
+    /// It never will be: the process must end.
+    #[error(transparent)]
+    Stop(Stop),
+}
+
+/// What the keeper knows of dead jobs.
+pub(crate) struct Graveyard {
+    claim: Claim,
+    clock: Arc<dyn Clock>,
+    epochs: Arc<OpenEpochs>,
+    counters: Arc<Counters>,
+    /// As the journal has them; `None` until they were read.
+    dead: Option<DeadJobs>,
+    /// Totals of epochs from here on include all events of the dead.
+    complete_from: Epoch,
+}
+
+impl Graveyard {
+    /// A graveyard whose jobs of earlier processes all belong to epochs up to `acquired`.
+    pub(crate) fn new(
+        claim: Claim,
+        acquired: Epoch,
+        clock: Arc<dyn Clock>,
+        epochs: Arc<OpenEpochs>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { claim, clock, epochs, counters, dead: None, complete_from: acquired }
+    }
+
+    /// Puts a job there and a tombstone in its place; `false` if something else lies there by now.
+    /// The guard rows are taken first: what a predecessor may still apply cannot be told.
+    pub(crate) fn bury(
+        &mut self,
+        backlog: &mut dyn Backlog,
+        errors: &mut dyn ErrorsWriter,
+        unreadable: &Unreadable,
+    ) -> Result<bool, Obstacle> {
+        let Unreadable { seq, term, epoch, .. } = *unreadable;
+        let guards = errors.take_guards(&self.claim)?;
+        let (ours, nonce) = (self.claim.term, self.claim.nonce);
+        if guards.iter().any(|guard| (guard.term, guard.nonce) != (ours, nonce)) {
+            let found = "a guard row holds another writer's term".to_owned();
+            return Err(Obstacle::Stop(Stop::Fenced(found)));
+        }
+        let fence = backlog.fence()?;
+        let dead = DeadJob {
+            shard: self.claim.shard,
+            seq,
+            epoch,
+            at: self.clock.wall(),
+            guards: guards.map(|guard| guard.epoch),
+            reason: unreadable.reason.clone(),
+            job: unreadable.job.clone(),
+        };
+        let aside = Aside {
+            seq,
+            job: unreadable.job.clone(),
+            tombstone: Bytes::from(job::tombstone(self.claim.shard, term, seq, epoch)),
+            dead: Bytes::from(dead.encode()),
+        };
+        match backlog.set_aside(&self.claim, &aside)? {
+            SetAside::Done => {}
+            SetAside::Changed => return Ok(false),
+            SetAside::Fenced => {
+                let found = "the fence holds another term or nonce".to_owned();
+                return Err(Obstacle::Stop(Stop::Fenced(found)));
+            }
+        }
+        // whatever the job's own epoch is, it is not after the last one's
+        self.complete_from = self.complete_from.max(fence.epoch);
+        self.dead = None;
+        tracing::error!(
+            seq = seq.0,
+            epoch = epoch.0,
+            bytes = aside.job.len(),
+            reason = unreadable.reason,
+            "job set aside, its events are not counted; see errsift dead"
+        );
+        Ok(true)
+    }
+
+    /// Reads how many there are, unless that is known, and shows it.
+    pub(crate) fn read(&mut self, backlog: &mut dyn Backlog) -> Result<DeadJobs, JournalFault> {
+        let dead = match self.dead {
+            Some(dead) => dead,
+            None => *self.dead.insert(backlog.dead()?),
+        };
+        self.counters.dead_jobs.set(dead.jobs);
+        self.counters.dead_job_events.set(dead.events);
+        Ok(dead)
+    }
+
+    /// Forgets what is known: somebody else may have counted or dropped a job.
+    pub(crate) fn look_again(&mut self) {
+        self.dead = None;
+    }
+
+    /// Finds out the events of jobs for which that is not known, if the tables stand where it can
+    /// be told, and has the journal keep it.
+    pub(crate) fn count(
+        &mut self,
+        backlog: &mut dyn Backlog,
+        errors: &mut dyn ErrorsWriter,
+    ) -> Result<(), Obstacle> {
+        let dead = self.read(backlog)?;
+        if dead.is_counted() {
+            return Ok(());
+        }
+        let guards = errors.guards(self.claim.shard)?;
+        let Some(journaled) = self.journaled(&guards) else { return Ok(()) };
+        let letters = errors.dead_letters(self.claim.shard)?;
+        if errors.guards(self.claim.shard)? != guards {
+            return Ok(());
+        }
+        let applied: u64 = guards.iter().map(|guard| guard.events).sum();
+        let Some(events) = journaled.checked_sub(applied + letters.events) else {
+            tracing::error!(journaled, applied, "more is counted than was journaled");
+            return Ok(());
+        };
+        if backlog.count_dead(&self.claim, dead.last, events)? {
+            tracing::warn!(jobs = dead.jobs, events, "events in jobs that were set aside");
+        }
+        self.dead = None;
+        self.read(backlog)?;
+        Ok(())
+    }
+
+    /// What the fence said at the end of the epoch that all parts stand at, if that was after the
+    /// last of the dead.
+    fn journaled(&self, guards: &Guards) -> Option<u64> {
+        let at = guards[0].epoch;
+        let stands = at >= self.complete_from && guards.iter().all(|guard| guard.epoch == at);
+        stands.then(|| self.epochs.total(at)).flatten()
+    }
+}
