@@ -455,7 +455,10 @@ mod tests {
             },
         });
         bytes[4] = 2;
-        assert!(matches!(decode(&bytes), Err(JobError::Crc { .. })), "a version that was not written");
+        assert!(
+            matches!(decode(&bytes), Err(JobError::Crc { .. })),
+            "a version that was not written"
+        );
         let content = bytes.len() - CRC_BYTES;
         let crc = crc32c::crc32c(&bytes[..content]);
         bytes[content..].copy_from_slice(&crc.to_le_bytes());

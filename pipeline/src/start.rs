@@ -153,11 +153,11 @@ fn note_start(backlog: &mut dyn Backlog, claim: &Claim) -> Result<Recovery, Jour
         retry.pause();
     }
     if recovery.is_careful() {
-        let (starts, suspect) = (recovery.starts, recovery.suspect.0);
+        let (starts, accused) = (recovery.starts, recovery.accused.0);
         tracing::error!(
             starts,
-            suspect,
-            tries = recovery.tries,
+            accused,
+            deaths = recovery.deaths,
             "the last starts did not come through their recovery: jobs are fed one at a time"
         );
     }

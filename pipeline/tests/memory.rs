@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
+mod poison;
 mod support;
 
 use std::{

@@ -88,11 +88,12 @@ pub fn forget(conn: &Connection, dead: &Bytes, redriven: u64) -> rusqlite::Resul
 }
 
 pub fn recovery(conn: &Connection) -> rusqlite::Result<Recovery> {
-    conn.query_row("SELECT starts, suspect, tries FROM recovery", [], |row| {
+    conn.query_row("SELECT starts, suspect, accused, deaths FROM recovery", [], |row| {
         Ok(Recovery {
             starts: loaded(row.get(0)?),
             suspect: Seq(loaded(row.get(1)?)),
-            tries: loaded(row.get(2)?),
+            accused: Seq(loaded(row.get(2)?)),
+            deaths: loaded(row.get(3)?),
         })
     })
 }
@@ -105,9 +106,9 @@ pub fn note_recovery(
 ) -> rusqlite::Result<bool> {
     let held = held(conn, shard, claim)?;
     if held {
-        let Recovery { starts, suspect, tries } = recovery;
-        let update = "UPDATE recovery SET starts = ?1, suspect = ?2, tries = ?3";
-        conn.execute(update, [stored(*starts), stored(suspect.0), stored(*tries)])?;
+        let Recovery { starts, suspect, accused, deaths } = *recovery;
+        let update = "UPDATE recovery SET starts = ?1, suspect = ?2, accused = ?3, deaths = ?4";
+        conn.execute(update, [starts, suspect.0, accused.0, deaths].map(stored))?;
     }
     Ok(held)
 }

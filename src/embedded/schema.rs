@@ -110,9 +110,10 @@ const JOURNAL: &[&str] = &[
         only INTEGER PRIMARY KEY CHECK (only = 0),
         starts INTEGER NOT NULL,
         suspect INTEGER NOT NULL,
-        tries INTEGER NOT NULL
+        accused INTEGER NOT NULL,
+        deaths INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO recovery (only, starts, suspect, tries) VALUES (0, 0, 0, 0);
+    INSERT INTO recovery (only, starts, suspect, accused, deaths) VALUES (0, 0, 0, 0, 0);
 ",
 ];
 

@@ -1,7 +1,7 @@
 //! Jobs that were set aside, and how starts have gone.
 //!
 //! Dead jobs lie in the list `:dead`. What is known of them together, and of starts, is in `:pos`:
-//! {…, `dead_last`, `dead_counted`, `dead_events`, starts, suspect, tries}.
+//! {…, `dead_last`, `dead_counted`, `dead_events`, starts, suspect, accused, deaths}.
 
 use bytes::Bytes;
 use errsift_ops::id::Seq;
@@ -52,7 +52,8 @@ return 1
 ";
 
 const NOTE: &str = r"
-redis.call('HSET', KEYS[2], 'starts', ARGV[3], 'suspect', ARGV[4], 'tries', ARGV[5])
+redis.call('HSET', KEYS[2],
+  'starts', ARGV[3], 'suspect', ARGV[4], 'accused', ARGV[5], 'deaths', ARGV[6])
 return 1
 ";
 
@@ -129,16 +130,12 @@ impl RedisBacklog {
     }
 
     pub(super) fn starts(&mut self) -> Result<Recovery, JournalFault> {
-        let noted: (Option<u64>, Option<u64>, Option<u64>) = self.ask(|connection, keys| {
-            let fields = &["starts", "suspect", "tries"];
+        let noted: [Option<u64>; 4] = self.ask(|connection, keys| {
+            let fields = &["starts", "suspect", "accused", "deaths"];
             redis::cmd("HMGET").arg(&keys.pos).arg(fields).query(connection)
         })?;
-        let (starts, suspect, tries) = noted;
-        Ok(Recovery {
-            starts: starts.unwrap_or_default(),
-            suspect: Seq(suspect.unwrap_or_default()),
-            tries: tries.unwrap_or_default(),
-        })
+        let [starts, suspect, accused, deaths] = noted.map(Option::unwrap_or_default);
+        Ok(Recovery { starts, suspect: Seq(suspect), accused: Seq(accused), deaths })
     }
 
     pub(super) fn note_starts(
@@ -146,17 +143,12 @@ impl RedisBacklog {
         claim: &Claim,
         recovery: &Recovery,
     ) -> Result<bool, JournalFault> {
-        let Recovery { starts, suspect, tries } = recovery;
-        self.note(claim, NOTE, &[*starts, suspect.0, *tries])
+        let Recovery { starts, suspect, accused, deaths } = recovery;
+        self.note(claim, NOTE, &[*starts, suspect.0, accused.0, *deaths])
     }
 
     /// Writes numbers into `:pos`, if `claim` holds the shard.
-    fn note(
-        &mut self,
-        claim: &Claim,
-        write: &str,
-        numbers: &[u64],
-    ) -> Result<bool, JournalFault> {
+    fn note(&mut self, claim: &Claim, write: &str, numbers: &[u64]) -> Result<bool, JournalFault> {
         let script = Script::new(&[HELD, write].concat());
         self.ask(|connection, keys| {
             let mut call = script.prepare_invoke();

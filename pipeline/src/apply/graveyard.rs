@@ -122,9 +122,17 @@ impl Graveyard {
         Ok(dead)
     }
 
-    /// Forgets what is known: somebody else may have counted or dropped a job.
-    pub(crate) fn look_again(&mut self) {
-        self.dead = None;
+    /// Whether the events of all dead jobs are known, as far as the journal was asked.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.dead.is_some_and(|dead| dead.is_counted())
+    }
+
+    /// Reads how many there are: somebody else may have counted or dropped a job. If the journal
+    /// does not answer, what is known stays.
+    pub(crate) fn look_again(&mut self, backlog: &mut dyn Backlog) {
+        if let Ok(dead) = backlog.dead() {
+            self.dead = Some(dead);
+        }
     }
 
     /// Finds out the events of jobs for which that is not known, if the tables stand where it can

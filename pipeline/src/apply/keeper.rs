@@ -1,9 +1,12 @@
 //! The thread that keeps the journal in order for apply: it pages, trims and adds pending counts,
 //! so that no worker waits for a socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crossbeam_channel::{Receiver, Sender, select, tick};
+use crossbeam_channel::{Receiver, Sender, after, never, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq},
@@ -52,6 +55,8 @@ pub(crate) enum Keep {
 
 /// How often the journal's size is read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
+/// What the pause grows by until a job that could not be set aside is tried again.
+const AGAIN_MIN: Duration = Duration::from_millis(20);
 /// How many such intervals a process must live on after its recovery until the next start need not
 /// be a careful one.
 const SURVIVED_TICKS: u32 = 10;
@@ -72,10 +77,12 @@ pub(crate) struct Keeper {
 }
 
 /// What the keeper has in hand between two requests.
-#[derive(Default)]
 struct InHand {
     trim: Option<(Epoch, Seq)>,
     unreadable: Option<Unreadable>,
+    /// How often it could not be set aside, and when to try again.
+    failures: u32,
+    again: Receiver<Instant>,
     /// Intervals since recovery was fed.
     survived: Option<u32>,
 }
@@ -83,7 +90,8 @@ struct InHand {
 impl Keeper {
     /// Runs until no worker can ask any more; what is left to trim is tried once more then.
     pub(crate) fn run(mut self) {
-        let mut hand = InHand::default();
+        let mut hand =
+            InHand { trim: None, unreadable: None, failures: 0, again: never(), survived: None };
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         loop {
@@ -95,7 +103,11 @@ impl Keeper {
                         return;
                     }
                 },
-                recv(ticks) -> _ => self.tick(&mut hand, &mut retry),
+                recv(ticks) -> _ => self.tick(&mut hand),
+                recv(hand.again) -> _ => {
+                    hand.again = never();
+                    self.bury(&mut hand, &mut retry);
+                }
             }
             // reading the guards back may take long while the tables are away: others go first,
             // above all the one that clears a suspect
@@ -112,22 +124,22 @@ impl Keeper {
             Keep::ResetPending(epoch) => self.reset_pending(epoch, retry),
             Keep::Pending(epoch, counts) => self.add_pending(epoch, &counts),
             Keep::SetAside(unreadable) => {
+                self.clear(unreadable.seq);
                 hand.unreadable = Some(unreadable);
                 self.bury(hand, retry);
             }
             Keep::Suspect(seq) => self.suspect(seq, hand, retry),
-            Keep::Clear(_) => self.note(self.recovery.cleared()),
+            Keep::Clear(seq) => self.clear(seq),
             Keep::Recovered => hand.survived = Some(0),
         }
     }
 
-    fn tick(&mut self, hand: &mut InHand, retry: &mut Retry) {
+    fn tick(&mut self, hand: &mut InHand) {
         self.read_size();
-        if self.recovery.suspects() && hand.unreadable.is_none() {
+        if self.recovery.suspects() {
             return;
         }
-        self.bury(hand, retry);
-        self.graveyard.look_again();
+        self.graveyard.look_again(&mut *self.backlog);
         self.count_dead();
         if let Some(ticks) = &mut hand.survived {
             *ticks += 1;
@@ -151,9 +163,8 @@ impl Keeper {
         match self.graveyard.bury(&mut *self.backlog, &mut *self.errors, unreadable) {
             Ok(_) => {
                 hand.unreadable = None;
-                if self.recovery.suspects() {
-                    self.note(self.recovery.cleared());
-                }
+                hand.failures = 0;
+                self.clear(seq);
                 self.page(seq, retry);
             }
             Err(Obstacle::Stop(stop)) => {
@@ -162,7 +173,15 @@ impl Keeper {
                 let _ = self.stops.send(stop);
             }
             Err(obstacle) => {
-                tracing::warn!(%obstacle, seq = seq.0, "job cannot be read, and not be set aside yet");
+                if hand.failures.is_power_of_two() {
+                    tracing::warn!(
+                        %obstacle,
+                        seq = seq.0,
+                        "job cannot be read, and not be set aside yet"
+                    );
+                }
+                hand.failures = hand.failures.saturating_add(1);
+                hand.again = after(AGAIN_MIN.saturating_mul(hand.failures).min(SIZE_INTERVAL));
             }
         }
     }
@@ -174,7 +193,7 @@ impl Keeper {
         if let Some(job) = page.jobs.first()
             && self.recovery.condemns(seq)
         {
-            let deaths = self.recovery.tries;
+            let deaths = self.recovery.deaths;
             let reason = format!("the process died {deaths} times in a row when it was fed");
             let header = job::header(job).ok().filter(|header| header.seq == seq);
             if let Some(header) = header.filter(|header| !header.tombstone) {
@@ -183,8 +202,17 @@ impl Keeper {
                 return self.bury(hand, retry);
             }
         }
-        self.note(self.recovery.suspecting(seq));
+        if !page.jobs.is_empty() {
+            self.note(self.recovery.suspecting(seq));
+        }
         self.send(page);
+    }
+
+    fn clear(&mut self, seq: Seq) {
+        let cleared = self.recovery.cleared(seq);
+        if cleared != self.recovery {
+            self.note(cleared);
+        }
     }
 
     /// Has the journal keep how this start goes; tries until it does.
@@ -214,7 +242,8 @@ impl Keeper {
     }
 
     fn page(&mut self, from: Seq, retry: &mut Retry) {
-        let page = self.read_page(from, PAGE_JOBS, retry);
+        let jobs_max = if self.recovery.is_careful() { 1 } else { PAGE_JOBS };
+        let page = self.read_page(from, jobs_max, retry);
         self.send(page);
     }
 
@@ -303,7 +332,11 @@ impl Keeper {
 
     /// Compares what the tables have counted with what the fence said at the end of the epoch that
     /// they stand at: the ledger's second difference. Between two epochs there is nothing to say.
+    /// Nor is there while the events of a dead job are not known.
     fn compare(&self, guards: &Guards) {
+        if !self.graveyard.is_counted() {
+            return;
+        }
         let at = guards[0].epoch;
         if let Some(journaled) = self.epochs.total(at)
             && guards.iter().all(|guard| guard.epoch == at)

@@ -126,7 +126,7 @@ pub fn how_starts_went_is_kept(store: &dyn Store) {
     let old = fill(store, 1);
     let mut backlog = store.backlog();
     assert_eq!(backlog.recovery().expect("an answer"), Recovery::default());
-    let noted = Recovery { starts: 2, suspect: Seq(1), tries: 3 };
+    let noted = Recovery { starts: 2, suspect: Seq(1), accused: Seq(4), deaths: 3 };
     assert!(backlog.note_recovery(&old, &noted).expect("an answer"));
     let new = claim(&acquire(&mut *store.journal(), 2));
     assert!(!backlog.note_recovery(&old, &Recovery::default()).expect("an answer"));

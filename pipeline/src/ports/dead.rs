@@ -146,8 +146,11 @@ pub struct Recovery {
     pub starts: u64,
     /// The job that is just being fed, or was when the process ended; 0 for none.
     pub suspect: Seq,
-    /// How often in a row it was.
-    pub tries: u64,
+    /// The job that the last process to die at one died at, unless it was fed without harm since;
+    /// 0 for none.
+    pub accused: Seq,
+    /// How many processes in a row died at it.
+    pub deaths: u64,
 }
 
 #[cfg(test)]

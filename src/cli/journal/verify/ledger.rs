@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use errsift_ops::{
     flight::Flight,
-    id::{Epoch, Part},
+    id::{Epoch, Part, Seq},
 };
-use errsift_pipeline::ports::{errors::Guards, journal::Fence};
+use errsift_pipeline::ports::{dead::DeadJobs, errors::Guards, journal::Fence};
 
 use super::report::{Check, Report};
 
@@ -28,7 +28,7 @@ impl Ledger {
 
     /// Compares, for the fence and the guard rows as they stood when the list had all that was
     /// added, and nothing else that the guard rows do not have.
-    pub fn compare(&self, fence: &Fence, guards: &Guards, report: &mut Report) {
+    pub fn compare(&self, fence: &Fence, guards: &Guards, dead: &DeadJobs, report: &mut Report) {
         let applied: u64 = guards.iter().map(|guard| guard.events).sum();
         let mut unapplied = 0_u64;
         for (epoch, sums) in &self.epochs {
@@ -39,9 +39,19 @@ impl Ledger {
             }
         }
         let journaled = fence.events;
-        let sum =
+        let mut sum =
             format!("{journaled} events journaled, {applied} applied and {unapplied} not yet");
-        match i128::from(journaled) - i128::from(applied) - i128::from(unapplied) {
+        if dead.last > Seq::default() {
+            let jobs = dead.jobs;
+            if !dead.is_counted() {
+                let open = "how many are in them will be known when their epoch is applied";
+                report.unknown(Check::Ledger, format!("{sum}, {jobs} jobs set aside: {open}"));
+                return;
+            }
+            sum = format!("{sum}, {} in {jobs} jobs set aside", dead.events);
+        }
+        let accounted = i128::from(applied) + i128::from(unapplied) + i128::from(dead.events);
+        match i128::from(journaled) - accounted {
             0 => report.right(Check::Ledger, sum),
             lost @ 1.. => report.wrong(Check::Ledger, format!("{sum}: {lost} are missing")),
             more => report.wrong(Check::Ledger, format!("{sum}: {} too many", -more)),

@@ -6,6 +6,7 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
+    dead::DeadJobs,
     errors::{ErrorsFault, Guards},
     journal::JournalFault,
 };
@@ -25,6 +26,8 @@ const BEGINNINGS_MAX: u32 = 50;
 struct Beginning {
     standing: Standing,
     page: JobPage,
+    /// What was set aside.
+    dead: DeadJobs,
     /// Guard rows that hold for it, or why there are none.
     guards: Result<Guards, String>,
 }
@@ -41,18 +44,20 @@ impl Beginning {
             let before = guards.guards().map_err(why);
             let standing = journal.standing()?;
             let page = journal.jobs(standing.base)?;
+            let dead = journal.dead()?;
             let stands = match &before {
                 Ok(before) => guards.guards().is_ok_and(|after| after == *before),
                 Err(_) => true,
             };
             if stands {
-                return Ok(Self { standing, page, guards: before });
+                return Ok(Self { standing, page, dead, guards: before });
             }
         }
         let standing = journal.standing()?;
         let page = journal.jobs(standing.base)?;
+        let dead = journal.dead()?;
         let why = "counts are being applied without a pause".to_owned();
-        Ok(Self { standing, page, guards: Err(why) })
+        Ok(Self { standing, page, dead, guards: Err(why) })
     }
 }
 
@@ -240,7 +245,7 @@ impl<'a> Pass<'a> {
             }
             Ok(guards) => {
                 debug_assert_eq!(guards.len(), Part::COUNT);
-                self.ledger.compare(&fence, guards, &mut self.report);
+                self.ledger.compare(&fence, guards, &self.begin.dead, &mut self.report);
             }
         }
     }
