@@ -119,6 +119,13 @@ pub fn header(bytes: &[u8]) -> Result<Header, JobError> {
     })
 }
 
+/// Whether the bytes end with their own CRC, which says nothing of what they mean.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    bytes
+        .split_last_chunk::<CRC_BYTES>()
+        .is_some_and(|(content, crc)| u32::from_le_bytes(*crc) == crc32c::crc32c(content))
+}
+
 /// What takes the place of a job that is set aside.
 pub fn tombstone(shard: Shard, term: Term, seq: Seq, epoch: Epoch) -> Vec<u8> {
     let (received_min, received_max) = (Timestamp::MAX, Timestamp::default());
@@ -392,6 +399,7 @@ mod tests {
         fn a_job_reads_back_as_written(job in jobs()) {
             let bytes = encode(&job);
             let header = header(&bytes).unwrap();
+            prop_assert!(is_whole(&bytes) && !is_whole(&bytes[1..]));
             let Job { shard, term, ref flight } = job;
             let (seq, epoch) = (flight.seq, flight.epoch);
             prop_assert_eq!(header, Header { tombstone: false, shard, term, seq, epoch });

@@ -39,7 +39,7 @@ use crate::{
         clock::Clock,
         dead::Recovery,
         errors::{Claim, Errors},
-        journal::{Acquired, Armed, Backlog, Journal, JournalFault, Page, Progress},
+        journal::{Acquired, Armed, Backlog, Fence, Journal, JournalFault, Page, Progress},
     },
     settings::Settings,
     stop::Stop,
@@ -131,7 +131,7 @@ pub fn start<W: Waiter>(
     let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
     let (pages_sender, pages) = bounded(1);
 
-    let keeper = shared.spawn_keeper((stores.backlog, recovery), asked, pages_sender);
+    let keeper = shared.spawn_keeper((stores.backlog, recovery, fence), asked, pages_sender);
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
         let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
         let recovered = (fence.epoch, recovery.is_careful());
@@ -227,14 +227,14 @@ struct Shared {
 impl Shared {
     fn spawn_keeper(
         &self,
-        (backlog, recovery): (Box<dyn Backlog>, Recovery),
+        (backlog, recovery, fence): (Box<dyn Backlog>, Recovery, Fence),
         asked: Receiver<Keep>,
         pages: Sender<Page>,
     ) -> JoinHandle<()> {
         self.counters.unfinished_starts.set(recovery.starts);
         let graveyard = Graveyard::new(
             self.claim,
-            self.acquired,
+            fence,
             Arc::clone(&self.clock),
             Arc::clone(&self.epochs),
             Arc::clone(&self.counters),

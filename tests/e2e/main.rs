@@ -23,6 +23,7 @@ mod metrics;
 mod openapi;
 mod outage;
 mod panels;
+mod poison;
 mod prometheus;
 mod proxy;
 mod refuse;

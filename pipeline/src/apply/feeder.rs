@@ -258,13 +258,7 @@ impl Feeder {
         let Some((job, following)) = jobs.split_first() else { return };
         let before = Some((self.term, self.epoch)).filter(|(_, epoch)| *epoch != Epoch::default());
         let readable = following.iter().find_map(|job| job::decode(job).ok());
-        let after: Option<Place> = match readable {
-            Some(job) => Some((job.term, job.flight.epoch)),
-            None if before.is_none() || seq <= self.recovered_seq => {
-                Some((self.term, self.recovered))
-            }
-            None => None,
-        };
+        let after: Option<Place> = readable.map(|job| (job.term, job.flight.epoch));
         let unreadable = Unreadable::between((self.shard, seq), job, error, before, after);
         self.paging = self.keeper.try_send(Keep::SetAside(unreadable)).is_ok();
     }

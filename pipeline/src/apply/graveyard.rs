@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use errsift_ops::{id::Epoch, job};
+use errsift_ops::job;
 
 use crate::{
     apply::unreadable::Unreadable,
@@ -18,7 +18,7 @@ use crate::{
         clock::Clock,
         dead::{Aside, DeadJob, DeadJobs, SetAside},
         errors::{Claim, ErrorsFault, ErrorsWriter, Guards},
-        journal::{Backlog, JournalFault},
+        journal::{Backlog, Fence, JournalFault},
     },
     stop::Stop,
 };
@@ -43,20 +43,20 @@ pub(crate) struct Graveyard {
     counters: Arc<Counters>,
     /// As the journal has them; `None` until they were read.
     dead: Option<DeadJobs>,
-    /// Totals of epochs from here on include all events of the dead.
-    complete_from: Epoch,
+    /// A fence whose events include those of all the dead.
+    fence: Fence,
 }
 
 impl Graveyard {
-    /// A graveyard whose jobs of earlier processes all belong to epochs up to `acquired`.
+    /// A graveyard whose jobs were all executed before the shard was taken with `fence`.
     pub(crate) fn new(
         claim: Claim,
-        acquired: Epoch,
+        fence: Fence,
         clock: Arc<dyn Clock>,
         epochs: Arc<OpenEpochs>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { claim, clock, epochs, counters, dead: None, complete_from: acquired }
+        Self { claim, clock, epochs, counters, dead: None, fence }
     }
 
     /// Puts a job there and a tombstone in its place; `false` if something else lies there by now.
@@ -98,8 +98,7 @@ impl Graveyard {
                 return Err(Obstacle::Stop(Stop::Fenced(found)));
             }
         }
-        // whatever the job's own epoch is, it is not after the last one's
-        self.complete_from = self.complete_from.max(fence.epoch);
+        self.fence = fence;
         self.dead = None;
         tracing::error!(
             seq = seq.0,
@@ -147,7 +146,10 @@ impl Graveyard {
             return Ok(());
         }
         let guards = errors.guards(self.claim.shard)?;
-        let Some(journaled) = self.journaled(&guards) else { return Ok(()) };
+        let Some(journaled) = self.journaled(&guards).filter(|_| guards[0].seq >= self.fence.seq)
+        else {
+            return Ok(());
+        };
         let letters = errors.dead_letters(self.claim.shard)?;
         if errors.guards(self.claim.shard)? != guards {
             return Ok(());
@@ -165,11 +167,17 @@ impl Graveyard {
         Ok(())
     }
 
-    /// What the fence said at the end of the epoch that all parts stand at, if that was after the
-    /// last of the dead.
-    fn journaled(&self, guards: &Guards) -> Option<u64> {
-        let at = guards[0].epoch;
-        let stands = at >= self.complete_from && guards.iter().all(|guard| guard.epoch == at);
-        stands.then(|| self.epochs.total(at)).flatten()
+    /// What the fence said when the last flight that all parts have was executed, if they all stand
+    /// at one epoch and this process knows it.
+    pub(crate) fn journaled(&self, guards: &Guards) -> Option<u64> {
+        let (epoch, seq) = (guards[0].epoch, guards[0].seq);
+        if !guards.iter().all(|guard| (guard.epoch, guard.seq) == (epoch, seq)) {
+            return None;
+        }
+        // the tombstone of the last flight may stand in the epoch before its own
+        if seq == self.fence.seq {
+            return Some(self.fence.events);
+        }
+        self.epochs.total(epoch)
     }
 }

@@ -192,6 +192,8 @@ impl Keeper {
         let seq = from.max(page.base);
         if let Some(job) = page.jobs.first()
             && self.recovery.condemns(seq)
+            // what is not whole cannot be fed, and its header may say anything
+            && job::is_whole(job)
         {
             let deaths = self.recovery.deaths;
             let reason = format!("the process died {deaths} times in a row when it was fed");
@@ -337,10 +339,7 @@ impl Keeper {
         if !self.graveyard.is_counted() {
             return;
         }
-        let at = guards[0].epoch;
-        if let Some(journaled) = self.epochs.total(at)
-            && guards.iter().all(|guard| guard.epoch == at)
-        {
+        if let Some(journaled) = self.graveyard.journaled(guards) {
             let counted: u64 = guards.iter().map(|guard| guard.events).sum();
             let dead = self.counters.dead_events();
             self.counters.applied_difference.set(journaled, counted + dead);

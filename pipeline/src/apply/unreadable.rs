@@ -22,8 +22,9 @@ pub(crate) struct Unreadable {
 impl Unreadable {
     /// Of the job `seq` between the job `before` it and the next readable one `after` it. What its
     /// own header says is believed where it fits between them. Else it counts to the epoch before,
-    /// or if there is none, to the one after: epochs are contiguous runs, so either keeps the order,
-    /// and which it is decides over nothing but when the tombstone is trimmed.
+    /// or if there is none, to the one after, or to the first that there can be: each keeps the
+    /// order, without which an epoch would be fed when it is over, and which it is decides over
+    /// nothing but when the tombstone is trimmed.
     pub(crate) fn between(
         (shard, seq): (Shard, Seq),
         job: &Bytes,
@@ -31,7 +32,7 @@ impl Unreadable {
         before: Option<Place>,
         after: Option<Place>,
     ) -> Self {
-        let fallback = before.or(after).unwrap_or_default();
+        let fallback = before.or(after).unwrap_or((Term(0), Epoch(1)));
         let (low, high) = (before.unwrap_or_default(), after.unwrap_or(fallback));
         let own = job::header(job).ok().filter(|header| {
             (header.shard, header.seq) == (shard, seq)
@@ -71,6 +72,7 @@ mod tests {
         assert_eq!(epoch(&job(0, 5, 31), None, Some(30)), 30);
         // nothing readable follows: an epoch too far ahead would end all that come before it
         assert_eq!(epoch(&job(0, 5, 20), Some(10), None), 10);
+        assert_eq!(epoch(&job(0, 5, 20), None, None), 1);
         assert_eq!(epoch(b"", Some(10), Some(30)), 10);
         assert_eq!(epoch(b"ESJB", None, Some(30)), 30);
     }
