@@ -9,12 +9,12 @@ use crate::{
 };
 
 const FLAGS: [&str; 2] = ["--flush-interval", "1h"];
-const JOBS: usize = 40;
+const JOBS: u32 = 40;
 
 /// Puts other bytes in the place of jobs; returns what lies there then.
 fn damage(stack: &Stack, damaged: impl Fn(u64, Vec<u8>) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
     let mut broken = Vec::new();
-    for seq in 1..=JOBS as u64 {
+    for seq in 1..=u64::from(JOBS) {
         if let Some(bytes) = damaged(seq, job(stack, seq)) {
             put(stack, seq, &bytes);
             broken.push(bytes);
@@ -102,7 +102,7 @@ fn are_set_aside(mut stack: Stack) {
     let messages: Vec<String> = (0..JOBS).map(|n| format!("error {n}")).collect();
     // one after the other: a flight each
     load::post_all(stack.errsift.address(), &messages, 1);
-    assert_eq!(stack.journal_jobs(), JOBS as u64);
+    assert_eq!(stack.journal_jobs(), u64::from(JOBS));
     stack.errsift.process.kill_9();
     let broken = damage(&stack, |seq, mut job| match seq {
         1 => {
@@ -124,7 +124,7 @@ fn are_set_aside(mut stack: Stack) {
         // the counts of what was applied go on when something more is
         load::post_all(stack.errsift.address(), &[format!("after start {start}")], 1);
         stack.errsift.process.restart();
-        let events = f64::from(JOBS as u32 + start);
+        let events = f64::from(JOBS + start);
         let expected = [events, events - 5.0, 5.0, 5.0, 0.0].map(Some);
         wait::until("the ledger with the dead", wait::SOON, || {
             let found = metrics(&stack);
@@ -171,6 +171,6 @@ fn a_job_that_cannot_be_read_waits_for_mysql() {
     stack.outside().mariadb.process.restart();
     wait::until_true("the job to be set aside", || dead(&stack).len() == 1);
     wait::until_true("the rest to be counted", || {
-        stack.errsift.metric("errsift_counted_events") == Some(JOBS as f64 - 1.0)
+        stack.errsift.metric("errsift_counted_events") == Some(f64::from(JOBS) - 1.0)
     });
 }

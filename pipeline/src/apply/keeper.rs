@@ -96,13 +96,10 @@ impl Keeper {
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         loop {
             select! {
-                recv(asked) -> keep => match keep {
-                    Ok(keep) => self.keep(keep, &mut hand, &mut retry),
-                    Err(_) => {
-                        self.trim_and_count(&mut hand);
-                        return;
-                    }
-                },
+                recv(asked) -> keep => {
+                    let Ok(keep) = keep else { return self.trim_and_count(&mut hand) };
+                    self.keep(keep, &mut hand, &mut retry);
+                }
                 recv(ticks) -> _ => self.tick(&mut hand),
                 recv(hand.again) -> _ => {
                     hand.again = never();
