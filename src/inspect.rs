@@ -8,7 +8,7 @@ use errsift_ops::{
 };
 use errsift_pipeline::ports::{
     dead::DeadJobs,
-    errors::{ErrorsFault, Guards},
+    errors::{ErrorsFault, Settled},
     journal::{Fence, JournalFault},
 };
 
@@ -74,8 +74,8 @@ pub trait InspectJournal {
     fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault>;
 }
 
-/// Reads a shard's guard rows.
+/// Reads a shard's guard rows and the sum of its dead letters.
 pub trait InspectGuards {
-    /// The guard rows as they stand, at one instant; those that are missing are zero.
-    fn guards(&mut self) -> Result<Guards, ErrorsFault>;
+    /// Both as they stand, at one instant; guard rows that are missing are zero.
+    fn settled(&mut self) -> Result<Settled, ErrorsFault>;
 }

@@ -14,7 +14,7 @@ use std::{
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
     Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 use crate::{
@@ -171,9 +171,13 @@ impl<S: Migrate> ErrorsWriter for Handle<S, Box<dyn ErrorsWriter>> {
         self.inner.take_guards(claim)
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.migrated.ensure()?;
-        self.inner.insert_details(rows)
+        self.inner.insert_details(shard, rows)
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
@@ -186,9 +190,9 @@ impl<S: Migrate> ErrorsWriter for Handle<S, Box<dyn ErrorsWriter>> {
         self.inner.guards(shard)
     }
 
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
         self.migrated.ensure()?;
-        self.inner.dead_letters(shard)
+        self.inner.settled(shard)
     }
 }
 

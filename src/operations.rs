@@ -105,13 +105,8 @@ impl Process {
         });
         let (this, mut errors) = (Arc::clone(self), self.backend.errors().writer());
         ask_repeatedly("ask-errors", ASK_INTERVAL, move || {
-            let answer = errors.guards(this.shard).map(drop).map_err(|fault| fault.to_string());
-            if answer.is_ok()
-                && let Ok(letters) = errors.dead_letters(this.shard)
-            {
-                this.counters.dead_letters.set(letters.rows);
-                this.counters.dead.set(letters.events);
-            }
+            let answer = errors.settled(this.shard).map_err(|fault| fault.to_string());
+            let answer = answer.map(|settled| this.counters.settled(&settled));
             this.counters.errors_up.set(u64::from(answer.is_ok()));
             this.answers().errors = answer;
         });

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     check::{Check, Demand, Verdict},
+    dead::DeadRows,
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
     inspect::{InspectGuards, InspectJournal},
@@ -179,6 +180,14 @@ impl Backend {
             Self::Embedded { journal, errors, .. } => {
                 (journal.inspect(), errors.store().inspect(shard))
             }
+        }
+    }
+
+    /// The dead letters in the tables, to be looked at and redriven beside a running server.
+    pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
+        match self {
+            Self::Servers { errors, .. } => errors.store().dead_rows(shard),
+            Self::Embedded { errors, .. } => errors.store().dead_rows(shard),
         }
     }
 

@@ -4,12 +4,13 @@
 mod support;
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use support::client::Client;
+use support::proxy::{Proxy, Way};
 use support::redis::Redis;
 use support::{errsift, loghub, ports};
 
@@ -174,4 +175,115 @@ fn synthetic_lines_have_the_shape_of_the_real_ones() {
     if let Some(real) = loghub::contents() {
         assert_eq!(shape(&real), shape(&messages));
     }
+}
+
+/// A server that says what it has read, line by line, and keeps all of it.
+fn echo() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, lines) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                let mut answers = stream.try_clone().expect("a second handle");
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    // either may be gone
+                    let _ = writeln!(answers, "{line}!");
+                    let _ = sender.send(line);
+                }
+            });
+        }
+    });
+    (address, lines)
+}
+
+fn through(proxy: &Proxy) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", proxy.port())).expect("a proxy");
+    stream.set_read_timeout(Some(PATIENT)).expect("a time-out");
+    BufReader::new(stream)
+}
+
+/// What comes back; nothing when the connection ends first.
+fn say(stream: &mut BufReader<TcpStream>, word: &str) -> Option<String> {
+    writeln!(stream.get_mut(), "{word}").ok()?;
+    let mut answer = String::new();
+    stream.read_line(&mut answer).ok().filter(|read| *read > 0)?;
+    Some(answer.trim().to_owned())
+}
+
+const PATIENT: Duration = Duration::from_secs(10);
+
+/// Says a word to which nothing comes back, for as long as anybody cares to wait.
+fn say_in_vain(stream: &mut BufReader<TcpStream>, word: &str) {
+    let short = Some(Duration::from_millis(300));
+    stream.get_ref().set_read_timeout(short).expect("a time-out");
+    assert_eq!(say(stream, word), None);
+    stream.get_ref().set_read_timeout(Some(PATIENT)).expect("a time-out");
+}
+
+#[test]
+fn a_proxy_delivers_after_the_client_has_come_back() {
+    let (address, lines) = echo();
+    let proxy = Proxy::start(address);
+    let mut first = through(&proxy);
+    assert_eq!(say(&mut first, "one"), Some("one!".to_owned()));
+    let held = proxy.hold_requests();
+    say_in_vain(&mut first, "late");
+    held.lose_clients();
+    assert!(matches!(first.read_line(&mut String::new()), Ok(0) | Err(_)));
+    drop(first);
+    let mut second = through(&proxy);
+    assert_eq!(say(&mut second, "two"), Some("two!".to_owned()));
+    drop(held);
+    let heard: Vec<_> = (0..3).map(|_| lines.recv_timeout(PATIENT).expect("a line")).collect();
+    assert_eq!(heard, ["one", "two", "late"]);
+}
+
+#[test]
+fn a_proxy_swallows_answers_and_cuts_then() {
+    let (address, lines) = echo();
+    let proxy = Proxy::start(address);
+    let mut client = through(&proxy);
+    assert_eq!(say(&mut client, "one"), Some("one!".to_owned()));
+    let swallowed = proxy.swallow_answers();
+    say_in_vain(&mut client, "two");
+    let heard: Vec<_> = (0..2).map(|_| lines.recv_timeout(PATIENT).expect("a line")).collect();
+    assert_eq!(heard, ["one", "two"], "the request went through");
+    drop(swallowed);
+    assert_eq!(say(&mut client, "three"), None);
+    assert_eq!(say(&mut through(&proxy), "four"), Some("four!".to_owned()));
+}
+
+#[test]
+fn a_proxy_cuts_in_the_middle_of_a_message() {
+    for (way, whole) in [(Way::Answers, true), (Way::Requests, false)] {
+        let (address, lines) = echo();
+        let proxy = Proxy::start(address);
+        let mut client = through(&proxy);
+        assert_eq!(say(&mut client, "one"), Some("one!".to_owned()));
+        proxy.cut_after(way, 2);
+        let answer = say(&mut client, "three");
+        assert_eq!(answer.as_deref(), whole.then_some("th"), "{way:?}");
+        assert_eq!(lines.recv_timeout(PATIENT).as_deref(), Ok("one"));
+        let heard = lines.recv_timeout(PATIENT).expect("as much as was let through");
+        assert_eq!(heard, if whole { "three" } else { "th" });
+    }
+}
+
+#[test]
+fn a_proxy_refuses_and_delays() {
+    let (address, _lines) = echo();
+    let proxy = Proxy::start(address);
+    let mut client = through(&proxy);
+    assert_eq!(say(&mut client, "one"), Some("one!".to_owned()));
+    proxy.refuse(true);
+    assert_eq!(say(&mut through(&proxy), "new"), None);
+    assert_eq!(say(&mut client, "old"), Some("old!".to_owned()));
+    proxy.refuse(false);
+    assert_eq!(say(&mut through(&proxy), "new"), Some("new!".to_owned()));
+    proxy.delay(Way::Answers, Duration::from_millis(500));
+    say_in_vain(&mut client, "slow");
+    proxy.cut();
+    assert_eq!(say(&mut client, "cut"), None);
 }

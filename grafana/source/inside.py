@@ -29,11 +29,13 @@ FLIGHTS = row(
     graph(
         "flights/s",
         "Few flights with many events each is a slow journal. Refused: Redis said no. Unknown: its "
-        "answer was lost and is looked up. Paged: apply reads them back, as its memory was full.",
+        "answer was lost and is looked up. Paged: apply reads them back, as its memory was full. "
+        "Merged: jobs that became one with others while MySQL is away.",
         [(rate("errsift_flights_total"), "executed"),
          (rate("errsift_refused_flights_total"), "refused"),
          (rate("errsift_unknown_flights_total"), "unknown"),
-         (rate("errsift_paged_flights_total"), "paged")], "ops", 6, 8,
+         (rate("errsift_paged_flights_total"), "paged"),
+         (rate("errsift_merged_jobs_total"), "merged")], "ops", 6, 8,
     ),
     graph(
         "in the process",
@@ -78,17 +80,23 @@ JOURNAL = row(
     graph(
         "rows applied",
         "Counts come in bursts, one for each flush; details at once. Counts per event is what "
-        "folding saves MySQL.",
+        "folding saves MySQL. Set aside is what it refuses: `errsift dead list`.",
         [(rate("errsift_count_rows_total"), "counts"),
-         (rate("errsift_details_rows_total"), "details")], "rowsps", 8, 8,
+         (rate("errsift_details_rows_total"), "details"),
+         (rate("errsift_set_aside_rows_total"), "set aside")], "rowsps", 8, 8,
     ),
     graph(
         "failures",
         "All at 0. Retries: MySQL refuses or is away, errsift goes on trying. Threads failing for "
-        "minutes: `errsift check`. Pending lost: only live counts were late.",
+        "minutes: `errsift check`. Pending lost: only live counts were late. Went back: Redis came "
+        "back without its last flights, healed if jobs were given back, else acked events are lost.",
         [(rate("errsift_errors_retries_total"), "retries/s"),
          (total("errsift_errors_failing"), "threads failing"),
          (rate("errsift_pending_lost_total"), "pending lost/s"),
+         (rate("errsift_set_aside_events_total"), "events set aside/s"),
+         (total("errsift_journal_regressions_total"), "journal went back"),
+         (total("errsift_journal_healed_jobs_total"), "jobs given back"),
+         (total("errsift_acked_lost_events_total"), "acknowledged and lost"),
          (f"1 - min(errsift_journal_up{OF})", "journal down"),
          (f"1 - min(errsift_errors_up{OF})", "tables down")], "short", 8, 8,
     ),
@@ -101,10 +109,18 @@ JOURNAL = row(
     ),
     graph(
         "ledger",
-        "Journaled is the sum of counted, pending and dead. Pending that only grows is an apply "
+        "Journaled is the sum of counted, pending, dead and dropped. Pending that only grows is an apply "
         "that stands still.",
         [(total(f"errsift_{name}_events"), name) for name in
-         ["journaled", "counted", "pending", "dead"]], "short", 12, 8,
+         ["journaled", "counted", "pending", "dead", "dead_dropped"]], "short", 12, 8,
+    ),
+    graph(
+        "events sent again",
+        "Events whose id came before are answered and not counted. Crowded out above 0: more ids "
+        "than errsift remembers, and some may count twice when they come again.",
+        [(rate("errsift_duplicates_total"), "left out/s"),
+         (rate("errsift_event_ids_crowded_out_total"), "crowded out/s"),
+         (total("errsift_event_ids"), "ids remembered")], "short", 12, 8,
     ),
     graph(
         "epoch applied and term",

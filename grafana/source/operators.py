@@ -14,6 +14,12 @@ FLOW = [
     ("ingest", "Fingerprint", "events → events with their fingerprint",
      "SHA-256 of the canonical form.",
      "Its cost follows the length of messages; about a microsecond each is well."),
+    ("ingest", "FoldIds", "events → those that did not come before",
+     "Leaves out events whose id came before. Those without an id pass in whole batches.",
+     "Far fewer out than in: a client sends again what was stored, look at its time-outs."),
+    ("ingest", "AnswerRepeated", "events that came before",
+     "Answers those whose event came before as that one was answered.",
+     "Records here are events sent again: a client's time-out may be shorter than the ack latency."),
     ("ingest", "Tally", "events → a flight's tallies",
      "Folds a flight's events by fingerprint and window. One record out is a whole flight, with all "
      "that wait for it.",

@@ -85,7 +85,12 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
                     for received in bodies.flat_map(|bodies| bodies.drain(..)) {
                         let event = body::read(&received.body, received.at);
                         match event.and_then(|event| of(event, received.service.as_deref())) {
-                            Ok(event) => events.give((event, received.waiter)),
+                            Ok(mut event) => {
+                                if let Some(id) = event.event_id {
+                                    event.event_id = Some(id.within(event.service.as_deref()));
+                                }
+                                events.give((event, received.waiter));
+                            }
                             Err(fault) => faults.give((fault, received.waiter)),
                         }
                     }

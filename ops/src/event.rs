@@ -1,6 +1,7 @@
 //! One reported error, and what is stored of it.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::timestamp::Timestamp;
 
@@ -28,6 +29,9 @@ pub const CUT_MARK: &str = "…[cut]";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventId(pub u128);
 
+/// Bytes of an id.
+pub const EVENT_ID_BYTES: usize = 16;
+
 impl EventId {
     /// Reads a UUID (`8-4-4-4-12`) or 32 hex digits.
     pub fn parse(text: &str) -> Option<Self> {
@@ -42,6 +46,32 @@ impl EventId {
                 digit.to_digit(16).map(|digit| (id << 4) | u128::from(digit))
             })
             .map(Self)
+    }
+
+    /// The same id as it is told apart among all services: two services may use equal ids, as when
+    /// both take them from one trace, and neither must hide the other's event. An empty name counts
+    /// as none, as in the fingerprint.
+    #[must_use]
+    pub fn within(self, service: Option<&str>) -> Self {
+        let Some(service) = service.filter(|service| !service.is_empty()) else { return self };
+        let mut hash = Sha256::new();
+        hash.update(service);
+        hash.update([0]);
+        hash.update(self.to_bytes());
+        let hash: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; EVENT_ID_BYTES];
+        bytes.copy_from_slice(&hash[..EVENT_ID_BYTES]);
+        Self::from_bytes(bytes)
+    }
+
+    /// As it is stored.
+    pub fn to_bytes(self) -> [u8; EVENT_ID_BYTES] {
+        self.0.to_be_bytes()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) has stored.
+    pub fn from_bytes(bytes: [u8; EVENT_ID_BYTES]) -> Self {
+        Self(u128::from_be_bytes(bytes))
     }
 }
 
@@ -68,7 +98,8 @@ pub struct Event {
     pub received: Timestamp,
     /// Whether the client's time lay in the future and was brought back.
     pub clamped: bool,
-    /// The client's identifier of this very event.
+    /// The client's identifier of this very event; once decoded, that [within](EventId::within)
+    /// its service.
     pub event_id: Option<EventId>,
     /// The client's own grouping; empty when it gave none.
     pub fingerprint: Vec<String>,
@@ -207,6 +238,17 @@ mod tests {
         let message = "é".repeat(8_192);
         let event = Event { message: message.clone(), ..Event::default() };
         assert_eq!(Payload::from(event).message, message);
+    }
+
+    #[test]
+    fn equal_ids_of_two_services_differ() {
+        let id = EventId(7);
+        let all = [None, Some("a"), Some("b")].map(|service| id.within(service));
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+        assert_eq!(id.within(Some("")), id);
+        assert_eq!(EventId::from_bytes(all[1].to_bytes()), all[1]);
+        // printf 'a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7' | sha256sum | cut -c1-32
+        assert_eq!(all[1], EventId(0xd27b_cea6_3db4_3068_b7fc_ac76_9080_32a7));
     }
 
     #[test]

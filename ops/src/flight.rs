@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::Payload,
+    event::{EventId, Payload},
     fingerprint::{Fingerprint, RuleVersion},
     id::{Epoch, Seq},
     tally::Tally,
@@ -47,6 +47,8 @@ pub struct Flight {
     pub received_max: Timestamp,
     /// Its tallies; empty for a flight nobody waited for any more.
     pub entries: Vec<Entry>,
+    /// Ids of those of its events that have one, each once.
+    pub ids: Vec<EventId>,
 }
 
 impl Flight {

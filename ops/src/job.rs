@@ -6,13 +6,21 @@
 //! |---|---|
 //! | 4 | magic `ESJB` |
 //! | 2 | version, 1 |
-//! | 2 | flags: 1 for a tombstone; a reader refuses bits it does not know |
+//! | 2 | flags, below: a reader refuses bits it does not know |
 //! | 2 | shard |
 //! | 8 × 3 | term, seq, epoch |
 //! | 8 × 2 | received min, received max: milliseconds since 1970 |
 //! | 4 | number of entries |
+//! | 8 | only with flag 4: the first flight it stands for |
 //! | … | entries: fingerprint (32), window start in ms (8), count (8), first, last (8 × 2), details |
+//! | … | with flag 2: number of event ids (4), and each (16) |
 //! | 4 | CRC32C of all before |
+//!
+//! | flag | means |
+//! |---|---|
+//! | 1 | the job is a tombstone |
+//! | 2 | event ids follow the entries; not set if there are none |
+//! | 4 | the job stands for several flights: the first one stands before the entries |
 //!
 //! Details are one byte, 0 for none, or 1 followed by the rule's version (2), the message, the six
 //! optional texts (stack trace, type, level, service, environment, release), each a length (4)
@@ -20,13 +28,17 @@
 //!
 //! A flight's size follows its distinct errors, not its events.
 //!
-//! A tombstone stands where a job was set aside: its number and epoch, and no entries.
+//! Flights of a closed epoch may be merged ([`crate::merge`]): the last one's place then has a job that
+//! stands for all of them, and theirs have a [`BLANK`] each.
+//!
+//! A tombstone stands where a job was set aside: its number and epoch, and no entries. It stands for
+//! that place alone; blanks before it stay.
 //!
 //! Magic, version and flags at the beginning and the CRC32C at the end stay where they are in every
 //! version, so that a job of a newer errsift is told from damage.
 
 use crate::{
-    event::Payload,
+    event::{EVENT_ID_BYTES, EventId, Payload},
     fingerprint::{Fingerprint, RuleVersion},
     flight::{Details, Entry, Flight},
     id::{Epoch, Seq, Shard, Term},
@@ -39,7 +51,13 @@ const MAGIC: [u8; 4] = *b"ESJB";
 const VERSION: u16 = 1;
 /// In place of a job that was set aside.
 const TOMBSTONE: u16 = 1;
-const KNOWN_FLAGS: u16 = TOMBSTONE;
+/// Event ids follow the entries.
+const IDS: u16 = 2;
+/// The job stands for several flights.
+const MERGED: u16 = 4;
+const KNOWN_FLAGS: u16 = TOMBSTONE | IDS | MERGED;
+/// What lies in the place of a flight that a later job stands for.
+pub const BLANK: &[u8] = b"=";
 const ABSENT: u32 = u32::MAX;
 /// Bytes before the entries.
 const HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 8 * 5 + 4;
@@ -54,6 +72,8 @@ pub struct Job {
     pub shard: Shard,
     /// The writer's term.
     pub term: Term,
+    /// The first flight it stands for: the flight itself, unless several were merged.
+    pub first: Seq,
     /// What was sealed.
     pub flight: Flight,
 }
@@ -129,8 +149,9 @@ pub fn is_whole(bytes: &[u8]) -> bool {
 /// What takes the place of a job that is set aside.
 pub fn tombstone(shard: Shard, term: Term, seq: Seq, epoch: Epoch) -> Vec<u8> {
     let (received_min, received_max) = (Timestamp::MAX, Timestamp::default());
-    let flight = Flight { seq, epoch, received_min, received_max, entries: Vec::new() };
-    encode_with(TOMBSTONE, &Job { shard, term, flight })
+    let (entries, ids) = (Vec::new(), Vec::new());
+    let flight = Flight { seq, epoch, received_min, received_max, entries, ids };
+    encode_with(TOMBSTONE, &Job { shard, term, first: seq, flight })
 }
 
 /// Writes `job` to bytes.
@@ -140,10 +161,18 @@ pub fn encode(job: &Job) -> Vec<u8> {
 
 fn encode_with(flags: u16, job: &Job) -> Vec<u8> {
     let flight = &job.flight;
-    let mut out =
-        Vec::with_capacity(HEADER_BYTES + CRC_BYTES + flight.entries.len() * ENTRY_BYTES_MIN);
+    let content = flight.entries.len() * ENTRY_BYTES_MIN + flight.ids.len() * EVENT_ID_BYTES;
+    let mut out = Vec::with_capacity(HEADER_BYTES + CRC_BYTES + content);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
+    let mut flags = flags;
+    if !flight.ids.is_empty() {
+        flags |= IDS;
+    }
+    let merged = job.first != flight.seq;
+    if merged {
+        flags |= MERGED;
+    }
     out.extend(flags.to_le_bytes());
     out.extend(job.shard.0.to_le_bytes());
     for number in [job.term.0, flight.seq.0, flight.epoch.0] {
@@ -153,6 +182,9 @@ fn encode_with(flags: u16, job: &Job) -> Vec<u8> {
         out.extend(at.millis().to_le_bytes());
     }
     put_length(&mut out, flight.entries.len());
+    if merged {
+        out.extend(job.first.0.to_le_bytes());
+    }
     for entry in &flight.entries {
         out.extend(entry.fingerprint.0);
         out.extend(entry.window.start().millis().to_le_bytes());
@@ -161,14 +193,18 @@ fn encode_with(flags: u16, job: &Job) -> Vec<u8> {
         out.extend(entry.tally.last.millis().to_le_bytes());
         put_details(&mut out, entry.details.as_deref());
     }
+    if flags & IDS != 0 {
+        put_length(&mut out, flight.ids.len());
+        out.extend(flight.ids.iter().flat_map(|id| id.to_bytes()));
+    }
     let crc = crc32c::crc32c(&out);
     out.extend(crc.to_le_bytes());
     out
 }
 
-/// A flight holds far fewer than 2^32 of anything (8 MiB at most).
+/// A flight holds far fewer than 2^32 of anything (8 MiB at most, merged ones twice that).
 fn put_length(out: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("a flight is bounded to 8 MiB");
+    let length = u32::try_from(length).expect("a flight is bounded in bytes");
     out.extend(length.to_le_bytes());
 }
 
@@ -229,11 +265,20 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if count > content.len() / ENTRY_BYTES_MIN || flags & TOMBSTONE != 0 && count > 0 {
         return Err(JobError::Content("number of entries"));
     }
+    if flags & TOMBSTONE != 0 && flags != TOMBSTONE {
+        return Err(JobError::Content("flags"));
+    }
+    let first = if flags & MERGED == 0 { seq } else { Seq(reader.u64()?) };
+    if (first < seq) != (flags & MERGED != 0) {
+        return Err(JobError::Content("first flight"));
+    }
     let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
+    let ids = if flags & IDS == 0 { Vec::new() } else { reader.ids()? };
     if reader.at != content.len() {
         return Err(JobError::Content("length"));
     }
-    Ok(Job { shard, term, flight: Flight { seq, epoch, received_min, received_max, entries } })
+    let flight = Flight { seq, epoch, received_min, received_max, entries, ids };
+    Ok(Job { shard, term, first, flight })
 }
 
 struct Reader<'a> {
@@ -299,6 +344,14 @@ impl<'a> Reader<'a> {
             [_] => return Err(JobError::Content("details")),
         };
         Ok(Entry { fingerprint, window, tally, details })
+    }
+
+    fn ids(&mut self) -> Result<Vec<EventId>, JobError> {
+        let count = self.length()?;
+        if count > self.bytes.len() / EVENT_ID_BYTES {
+            return Err(JobError::Content("number of event ids"));
+        }
+        (0..count).map(|_| self.array().map(EventId::from_bytes)).collect()
     }
 
     fn details(&mut self) -> Result<Details, JobError> {
@@ -379,19 +432,33 @@ mod tests {
     }
 
     prop_compose! {
-        fn jobs()(entries in proptest::collection::vec(entries(), 0..5), numbers in any::<[u64; 3]>()) -> Job {
+        fn jobs()(
+            entries in proptest::collection::vec(entries(), 0..5),
+            numbers in any::<[u64; 3]>(),
+            ids in proptest::collection::vec(any::<u128>().prop_map(EventId), 0..4),
+            merged in any::<u64>(),
+        ) -> Job {
             Job {
                 shard: Shard(3),
                 term: Term(numbers[0]),
+                first: Seq(numbers[1].saturating_sub(merged % 3)),
                 flight: Flight {
                     seq: Seq(numbers[1]),
                     epoch: Epoch(numbers[2]),
                     received_min: Timestamp::from_millis(1),
                     received_max: Timestamp::from_millis(2),
                     entries,
+                    ids,
                 },
             }
         }
+    }
+
+    /// Gives changed bytes their own CRC.
+    fn seal(bytes: &mut [u8]) {
+        let content = bytes.len() - CRC_BYTES;
+        let crc = crc32c::crc32c(&bytes[..content]);
+        bytes[content..].copy_from_slice(&crc.to_le_bytes());
     }
 
     proptest! {
@@ -400,7 +467,7 @@ mod tests {
             let bytes = encode(&job);
             let header = header(&bytes).unwrap();
             prop_assert!(is_whole(&bytes) && !is_whole(&bytes[1..]));
-            let Job { shard, term, ref flight } = job;
+            let Job { shard, term, ref flight, .. } = job;
             let (seq, epoch) = (flight.seq, flight.epoch);
             prop_assert_eq!(header, Header { tombstone: false, shard, term, seq, epoch });
             prop_assert_eq!(decode(&bytes), Ok(job));
@@ -439,9 +506,11 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_crash_the_reader(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_crash_the_reader(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..300), flags in 0..8_u8
+        ) {
             let _ = (decode(&bytes), header(&bytes));
-            let mut framed = [&MAGIC[..], &[1, 0, 0, 0]].concat();
+            let mut framed = [&MAGIC[..], &[1, 0, flags, 0]].concat();
             framed.append(&mut bytes);
             let crc = crc32c::crc32c(&framed);
             framed.extend(crc.to_le_bytes());
@@ -454,22 +523,28 @@ mod tests {
         let mut bytes = encode(&Job {
             shard: Shard(0),
             term: Term(1),
+            first: Seq(1),
             flight: Flight {
                 seq: Seq(1),
                 epoch: Epoch(1),
                 received_min: Timestamp::default(),
                 received_max: Timestamp::default(),
                 entries: Vec::new(),
+                ids: Vec::new(),
             },
         });
+        assert_eq!(bytes[4..8], [1, 0, 0, 0], "without ids as ever");
+        bytes[6] = 0x80;
+        assert!(matches!(decode(&bytes), Err(JobError::Crc { .. })), "flags that were not written");
+        seal(&mut bytes);
+        assert_eq!(decode(&bytes), Err(JobError::Newer { version: 1, flags: 0x80 }));
+        bytes[6] = 0;
         bytes[4] = 2;
         assert!(
             matches!(decode(&bytes), Err(JobError::Crc { .. })),
             "a version that was not written"
         );
-        let content = bytes.len() - CRC_BYTES;
-        let crc = crc32c::crc32c(&bytes[..content]);
-        bytes[content..].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut bytes);
         assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
         assert_eq!(decode(b"RDB0"), Err(JobError::Magic));
         assert_eq!(decode(b"ES"), Err(JobError::Short(0)));

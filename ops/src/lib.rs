@@ -1,7 +1,7 @@
 //! What errsift computes: events, fingerprints, tallies and windows, and the operators one by one.
 //!
 //! ```text
-//!   ingest:  decode ─► fingerprint ─► tally                    (a time is a flight)
+//!   ingest:  decode ─► fingerprint ─► fold_ids ─► tally        (a time is a flight)
 //!   apply:   by_part ─┬► first_seen                            (a time is an epoch)
 //!                     ├► pending
 //!                     └► window_counts
@@ -19,11 +19,14 @@ pub mod event;
 pub mod fingerprint;
 pub mod first_seen;
 pub mod flight;
+pub mod fold_ids;
 pub mod id;
 pub mod job;
 pub mod known;
+pub mod merge;
 mod object_only;
 pub mod pending;
+pub mod recent_ids;
 pub mod tally;
 pub mod timestamp;
 pub mod window;

@@ -1,5 +1,7 @@
 //! What is folded per fingerprint and window.
 
+use std::collections::HashSet;
+
 use differential_dataflow::difference::{IsZero, Semigroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use timely::{
 };
 
 use crate::{
-    event::Event,
+    event::{Event, EventId},
     fingerprint::{Fingerprint, RULE},
     flight::{Details, Entry},
     timestamp::Timestamp,
@@ -77,8 +79,12 @@ impl Semigroup for Tally {
 pub struct Tallied<W> {
     /// One entry per fingerprint and window.
     pub entries: Vec<Entry>,
-    /// Those who wait, one per event.
+    /// Those who wait, one per event, and one for each time that an event came again.
     pub waiters: Vec<W>,
+    /// Ids of the events that have one, each once.
+    pub ids: Vec<EventId>,
+    /// Times that an event came again with its id. It is counted once.
+    pub repeated: u64,
     /// When the server received the first event.
     pub received_min: Timestamp,
     /// When the server received the last event.
@@ -92,6 +98,8 @@ impl<W> Default for Tallied<W> {
         Self {
             entries: Vec::new(),
             waiters: Vec::new(),
+            ids: Vec::new(),
+            repeated: 0,
             received_min: Timestamp::MAX,
             received_max: Timestamp::default(),
             clamped: 0,
@@ -104,6 +112,8 @@ struct Forming<W> {
     tallied: Tallied<W>,
     positions: FxHashMap<(Fingerprint, Window), usize>,
     detailed: FxHashSet<Fingerprint>,
+    /// Clients choose ids: this set hashes with a secret that makes clashes hard to find.
+    ids: HashSet<EventId>,
 }
 
 impl<W> Forming<W> {
@@ -112,6 +122,7 @@ impl<W> Forming<W> {
             tallied: Tallied::default(),
             positions: FxHashMap::default(),
             detailed: FxHashSet::default(),
+            ids: HashSet::new(),
         }
     }
 
@@ -126,6 +137,13 @@ impl<W> Forming<W> {
     ) {
         let tallied = &mut self.tallied;
         tallied.waiters.push(waiter);
+        if let Some(id) = event.event_id {
+            if !self.ids.insert(id) {
+                tallied.repeated += 1;
+                return;
+            }
+            tallied.ids.push(id);
+        }
         tallied.received_min = tallied.received_min.min(event.received);
         tallied.received_max = tallied.received_max.max(event.received);
         tallied.clamped += u64::from(event.clamped);
@@ -146,7 +164,7 @@ impl<W> Forming<W> {
 /// Folds the events of each time into one [`Tallied`].
 pub trait TallyByTime<'scope, T: Time, W> {
     /// Emits, once the frontier has passed a time, everything that came at it, folded per
-    /// fingerprint and window. `wanted` is asked once per fingerprint and time whether the
+    /// fingerprint and window; events with equal ids are one, the first. `wanted` is asked once per fingerprint and time whether the
     /// event's words are still needed.
     ///
     /// ```
@@ -230,6 +248,26 @@ mod tests {
         let mut sum = left;
         sum.fold(&right);
         sum
+    }
+
+    #[test]
+    fn an_id_counts_once_whatever_else_came_with_it() {
+        let mut forming = Forming::new();
+        let event = |message: &str, id| Event {
+            message: message.to_owned(),
+            event_id: id,
+            ..Event::default()
+        };
+        let (one, two) = (Some(EventId(1)), Some(EventId(2)));
+        let events = [("a", one), ("b", one), ("a", two), ("a", None), ("a", None), ("a", one)];
+        for (waiter, (message, id)) in events.into_iter().enumerate() {
+            let event = event(message, id);
+            forming.fold(Fingerprint::of(&event), event, waiter, |_| true);
+        }
+        let Tallied { entries, waiters, ids, repeated, .. } = forming.tallied;
+        assert_eq!(waiters, [0, 1, 2, 3, 4, 5]);
+        assert_eq!((ids, repeated), (vec![EventId(1), EventId(2)], 2));
+        assert_eq!((entries.len(), entries[0].tally.count), (1, 4));
     }
 
     proptest! {

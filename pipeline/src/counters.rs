@@ -1,8 +1,17 @@
 //! What the pipeline counts about itself, for metrics and the ledger.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 
-use crate::histogram::{BYTES, EVENTS, Histogram, MICROSECONDS};
+use errsift_ops::id::Part;
+
+use crate::{
+    histogram::{BYTES, EVENTS, Histogram, MICROSECONDS},
+    ports::errors::{Guard, Settled},
+    watchdog::Pulse,
+};
 
 /// A number that only the pipeline changes and anybody may read.
 #[derive(Debug, Default)]
@@ -114,8 +123,8 @@ pub struct Counters {
     pub dropped: Counter,
     /// Events taken in and neither refused, dropped nor executed yet.
     pub in_flight: Counter,
-    /// The ledger's first difference: events taken from the channel, less those refused, dropped,
-    /// in flight and journaled. Reckoned by the ingest worker between two steps, when nothing
+    /// The ledger's first difference: events taken from the channel, less those refused, left out,
+    /// dropped, in flight and journaled. Reckoned by the ingest worker between two steps, when nothing
     /// moves, so it is exact at any time.
     pub acked_difference: Difference,
     /// The ledger's second difference: the fence's events at the end of the last applied epoch,
@@ -129,6 +138,10 @@ pub struct Counters {
     pub refused: Counter,
     /// Commits whose answer was lost.
     pub unknown: Counter,
+    /// Times that the journal was found without flights that it had executed.
+    pub regressions: Counter,
+    /// Jobs that a journal was given again after that.
+    pub healed_jobs: Counter,
     /// Flights whose memory short-cut was dropped because apply lagged; they are paged later.
     pub paged: Counter,
     /// Epochs applied.
@@ -160,16 +173,73 @@ pub struct Counters {
     /// Starts in a row, this one included, whose recovery has not come through; 0 once this one's
     /// has.
     pub unfinished_starts: Counter,
+    /// Events of dead letters that were dropped for good, as last read.
+    pub dead_dropped: Counter,
+    /// Rows that this process has set aside because the tables refuse them as data.
+    pub set_aside_rows: Counter,
+    /// Events in them.
+    pub set_aside: Counter,
     /// Jobs in the journal, as last read.
     pub journal_jobs: Counter,
     /// Bytes of the journal, as last read.
     pub journal_bytes: Counter,
+    /// Acknowledged events that the stores have lost for good, as far as this process has seen.
+    pub acked_lost: Counter,
+    /// The journal's first flight when this process first read it.
+    pub journal_base: Counter,
+    /// 1 once the tables turned out to lack, or to have, what the journal knows nothing of: then the
+    /// ledger's second difference is reckoned from how they stood.
+    pub tables_apart: Counter,
+    /// Jobs of closed epochs that were merged into others, and have left a blank in their place.
+    pub merged: Counter,
     /// 1 while the journal takes flights, else 0.
     pub journal_up: Counter,
     /// 1 while the tables answer, else 0.
     pub errors_up: Counter,
     /// Threads that cannot write to the tables now and keep trying.
     pub errors_failing: Counter,
+    /// Events left out because they came before, with the same id: that one is or may be counted.
+    pub duplicates: Counter,
+    /// Ids of stored events that are remembered.
+    pub event_ids: Counter,
+    /// Ids of stored events that were forgotten early, for want of room.
+    pub event_ids_crowded_out: Counter,
+    /// What the watchdog looks at.
+    pub pulse: Pulse,
+    /// What [`counted`](Self::counted) is the sum of.
+    counted_parts: CountedParts,
+}
+
+/// Events counted in each part, as far as is known.
+#[derive(Debug)]
+struct CountedParts(Mutex<[u64; Part::COUNT]>);
+
+impl Default for CountedParts {
+    fn default() -> Self {
+        Self(Mutex::new([0; Part::COUNT]))
+    }
+}
+
+impl Counters {
+    /// Notes that a guard row says, or will say as soon as it is read, that so many events are
+    /// counted in `part`. They only grow, and others than its writer may add to them: whoever has
+    /// seen the most is right, in whatever order it is noted.
+    pub(crate) fn counted_in(&self, part: Part, events: u64) {
+        let mut parts = self.counted_parts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = &mut parts[part.index()];
+        self.counted.add(events.saturating_sub(*seen));
+        *seen = events.max(*seen);
+    }
+
+    /// Notes what the tables say became of the shard's events.
+    pub fn settled(&self, settled: &Settled) {
+        for (part, Guard { events, .. }) in Part::all().zip(&settled.guards) {
+            self.counted_in(part, *events);
+        }
+        self.dead_letters.set(settled.dead.rows);
+        self.dead.set(settled.dead.events);
+        self.dead_dropped.set(settled.dropped());
+    }
 }
 
 impl Counters {

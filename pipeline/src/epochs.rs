@@ -13,6 +13,7 @@ pub(crate) struct EpochClock {
     last: Epoch,
     open: Option<Open>,
     interval: Duration,
+    bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -20,12 +21,15 @@ struct Open {
     epoch: Epoch,
     since: Duration,
     last: Option<Seq>,
+    /// Of its jobs.
+    bytes: usize,
 }
 
 impl EpochClock {
-    /// A clock on which the next epoch comes after `last`.
-    pub(crate) fn new(last: Epoch, interval: Duration) -> Self {
-        Self { last, open: None, interval }
+    /// A clock on which the next epoch comes after `last`, and is closed after `interval` or once
+    /// its jobs have `bytes_max`.
+    pub(crate) fn new(last: Epoch, interval: Duration, bytes_max: usize) -> Self {
+        Self { last, open: None, interval, bytes_max }
     }
 
     /// The epoch for a flight that is sealed now; opens one if none is open.
@@ -35,21 +39,25 @@ impl EpochClock {
         }
         let epoch = Epoch::open(self.last, wall);
         self.last = epoch;
-        self.open = Some(Open { epoch, since: now, last: None });
+        self.open = Some(Open { epoch, since: now, last: None, bytes: 0 });
         epoch
     }
 
-    /// Notes that the flight `seq` of the open epoch was executed.
-    pub(crate) fn executed(&mut self, seq: Seq) {
+    /// Notes that the flight `seq` of the open epoch, with a job of `job_bytes`, was executed.
+    pub(crate) fn executed(&mut self, seq: Seq, job_bytes: usize) {
         if let Some(open) = &mut self.open {
             open.last = Some(seq);
+            open.bytes += job_bytes;
         }
     }
 
-    /// Closes the open epoch if its time is up or `at_once`; says which it was and its last
+    /// Closes the open epoch if its time is up, or it is full, or `at_once`; says which it was and its last
     /// flight. To be called while no flight is out.
     pub(crate) fn close(&mut self, now: Duration, at_once: bool) -> Option<(Epoch, Seq)> {
-        let up = self.open.as_ref().is_some_and(|open| now >= open.since + self.interval);
+        let up = self
+            .open
+            .as_ref()
+            .is_some_and(|open| now >= open.since + self.interval || open.bytes >= self.bytes_max);
         if !up && !at_once {
             return None;
         }
@@ -164,12 +172,12 @@ mod tests {
     fn an_epoch_stays_open_for_its_interval() {
         let wall = Timestamp::from_millis(100_000);
         let seconds = Duration::from_secs;
-        let mut clock = EpochClock::new(Epoch(0), seconds(30));
+        let mut clock = EpochClock::new(Epoch(0), seconds(30), 100);
         assert_eq!(clock.close(seconds(99), true), None);
         assert_eq!(clock.current(seconds(1), wall), Epoch(100));
-        clock.executed(Seq(1));
+        clock.executed(Seq(1), 60);
         assert_eq!(clock.current(seconds(29), wall), Epoch(100));
-        clock.executed(Seq(2));
+        clock.executed(Seq(2), 39);
         assert_eq!(clock.close(seconds(30), false), None);
         assert_eq!(clock.close(seconds(31), false), Some((Epoch(100), Seq(2))));
         // the clock stood still: numbers grow all the same
@@ -177,8 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_closes_when_it_is_full() {
+        let mut clock = EpochClock::new(Epoch(0), Duration::from_secs(30), 100);
+        clock.current(Duration::ZERO, Timestamp::default());
+        clock.executed(Seq(1), 99);
+        assert_eq!(clock.close(Duration::ZERO, false), None);
+        clock.executed(Seq(2), 1);
+        assert_eq!(clock.close(Duration::ZERO, false), Some((Epoch(1), Seq(2))));
+    }
+
+    #[test]
     fn an_epoch_without_an_executed_flight_closes_silently() {
-        let mut clock = EpochClock::new(Epoch(5), Duration::ZERO);
+        let mut clock = EpochClock::new(Epoch(5), Duration::ZERO, 100);
         clock.current(Duration::ZERO, Timestamp::default());
         assert_eq!(clock.close(Duration::ZERO, true), None);
         assert_eq!(clock.current(Duration::ZERO, Timestamp::default()), Epoch(7));

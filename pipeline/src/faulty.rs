@@ -10,17 +10,20 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
+    timestamp::Timestamp,
 };
 
 use crate::ports::{
     dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::{
         Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-        ErrorsWriter, Guards, Range,
+        ErrorsWriter, Guards, Range, Settled,
     },
+    heal::Heal,
+    holder::{Beat, Holder},
     journal::{
-        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-        JournalFault, JournalSize, Page, Progress,
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+        JobIds, Journal, JournalFault, JournalSize, Merge, Page, Progress,
     },
 };
 
@@ -40,6 +43,8 @@ enum How {
     LostRequest,
     /// It happened, and the caller does not know.
     LostAnswer,
+    /// It happened and the caller knows, but it is not durable yet. Only of commits.
+    NotDurable,
 }
 
 impl Faults {
@@ -49,6 +54,17 @@ impl Faults {
     }
 
     fn next(&self) -> Option<How> {
+        const ANY: [How; 3] = [How::Refused, How::LostRequest, How::LostAnswer];
+        self.choose(&ANY)
+    }
+
+    /// How a commit, or the wait for its durability, fails.
+    fn next_commit(&self) -> Option<How> {
+        const ANY: [How; 4] = [How::Refused, How::LostRequest, How::LostAnswer, How::NotDurable];
+        self.choose(&ANY)
+    }
+
+    fn choose(&self, any: &[How]) -> Option<How> {
         // splitmix64 (Steele, Lea, Flood 2014) on a counter shared by all handles
         let state = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -57,11 +73,8 @@ impl Faults {
         if mixed % 1000 >= self.per_thousand {
             return None;
         }
-        Some(match (mixed >> 32) % 3 {
-            0 => How::Refused,
-            1 => How::LostRequest,
-            _ => How::LostAnswer,
-        })
+        let index = usize::try_from(mixed >> 32).unwrap_or_default() % any.len();
+        any.get(index).copied()
     }
 
     fn journal(&self) -> Result<(), JournalFault> {
@@ -93,8 +106,7 @@ impl<J: Journal> Journal for Faulty<J> {
     }
 
     fn commit(&mut self, commit: Commit, done: CommitDone) {
-        let lost = || CommitFault::Unknown { reason: "fault on purpose".to_owned() };
-        match self.faults.next() {
+        match self.faults.next_commit() {
             None => self.store.commit(commit, done),
             Some(How::Refused) => done(Err(CommitFault::Refused {
                 reason: "fault on purpose".to_owned(),
@@ -104,11 +116,19 @@ impl<J: Journal> Journal for Faulty<J> {
             Some(How::LostAnswer) => {
                 self.store.commit(commit, Box::new(move |_| done(Err(lost()))));
             }
+            Some(How::NotDurable) => {
+                let done = move |result: CommitResult| done(result.and_then(not_durable));
+                self.store.commit(commit, Box::new(done));
+            }
         }
     }
 
     fn confirm(&mut self, armed: Armed, done: CommitDone) {
-        self.store.confirm(armed, done);
+        match self.faults.next_commit() {
+            None => self.store.confirm(armed, done),
+            Some(How::Refused | How::NotDurable) => done(not_durable(armed)),
+            Some(How::LostRequest | How::LostAnswer) => done(Err(lost())),
+        }
     }
 
     fn rearm(&mut self, done: FenceDone) {
@@ -117,6 +137,23 @@ impl<J: Journal> Journal for Faulty<J> {
             Err(fault) => done(Err(fault)),
         }
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        let lost = || Err(JournalFault::new("fault on purpose"));
+        match self.faults.next() {
+            None => self.store.heal(heal, done),
+            Some(How::LostAnswer) => self.store.heal(heal, Box::new(move |_| done(lost()))),
+            Some(_) => done(lost()),
+        }
+    }
+}
+
+fn lost() -> CommitFault {
+    CommitFault::Unknown { reason: "fault on purpose".to_owned() }
+}
+
+fn not_durable(armed: Armed) -> CommitResult {
+    Err(CommitFault::NotDurable { reason: "fault on purpose".to_owned(), armed })
 }
 
 impl<B> Faulty<B> {
@@ -131,7 +168,7 @@ impl<B> Faulty<B> {
                 change(&mut self.store)?;
                 Err(JournalFault::new("fault on purpose"))
             }
-            Some(How::Refused | How::LostRequest) => Err(JournalFault::new("fault on purpose")),
+            Some(_) => Err(JournalFault::new("fault on purpose")),
         }
     }
 }
@@ -149,7 +186,7 @@ impl<B: Backlog> Backlog for Faulty<B> {
                 self.store.trim(upto, epochs)?;
                 Err(JournalFault::new("fault on purpose"))
             }
-            Some(How::Refused | How::LostRequest) => Err(JournalFault::new("fault on purpose")),
+            Some(_) => Err(JournalFault::new("fault on purpose")),
         }
     }
 
@@ -222,6 +259,60 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
         self.perhaps(|store| store.note_recovery(claim, recovery))
     }
+
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        self.faults.journal()?;
+        self.store.weaker()
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        match self.faults.next() {
+            None => self.store.trim_keeping(upto, epochs, ids, since),
+            Some(How::LostAnswer) => {
+                self.store.trim_keeping(upto, epochs, ids, since)?;
+                Err(JournalFault::new("fault on purpose"))
+            }
+            Some(_) => Err(JournalFault::new("fault on purpose")),
+        }
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.faults.journal()?;
+        self.store.kept_ids()
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        match self.faults.next() {
+            None => self.store.merge(merge),
+            Some(how) => {
+                if how == How::LostAnswer {
+                    self.store.merge(merge)?;
+                }
+                Err(JournalFault::new("fault on purpose"))
+            }
+        }
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        self.faults.journal()?;
+        self.store.beat(holder)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        self.faults.journal()?;
+        self.store.holder()
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        self.faults.journal()?;
+        self.store.release(holder)
+    }
 }
 
 impl<E: Errors> Errors for Faulty<E> {
@@ -237,7 +328,9 @@ impl<E: Errors> Errors for Faulty<E> {
 fn errors_fault(how: How) -> ErrorsFault {
     match how {
         How::Refused => ErrorsFault::Transient("fault on purpose".to_owned()),
-        How::LostRequest | How::LostAnswer => ErrorsFault::Unknown("fault on purpose".to_owned()),
+        How::LostRequest | How::LostAnswer | How::NotDurable => {
+            ErrorsFault::Unknown("fault on purpose".to_owned())
+        }
     }
 }
 
@@ -249,12 +342,16 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         match self.faults.next() {
-            None => self.store.insert_details(rows),
+            None => self.store.insert_details(shard, rows),
             Some(how) => {
                 if how == How::LostAnswer {
-                    self.store.insert_details(rows)?;
+                    self.store.insert_details(shard, rows)?;
                 }
                 Err(errors_fault(how))
             }
@@ -280,9 +377,9 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
         match self.faults.next() {
-            None => self.store.dead_letters(shard),
+            None => self.store.settled(shard),
             Some(how) => Err(errors_fault(how)),
         }
     }

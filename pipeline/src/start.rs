@@ -1,6 +1,9 @@
 //! Takes the shard, wires threads to graphs, and lets them run.
 
+mod take;
+
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -10,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Part},
+    recent_ids::RecentIds,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
 
@@ -22,29 +26,35 @@ use crate::{
         graveyard::Graveyard,
         keep_pending::PendingHandle,
         keeper::{Keep, Keeper},
-        retry::Retry,
+        merger::Merger,
         store_details::details_writer,
         worker::{self as apply_worker, Apply, First},
     },
     counters::Counters,
     epochs::{EpochClock, OpenEpochs},
     feed::Feed,
+    hold::Holding,
+    ids::JournaledIds,
     ingest::{
         sealer::{Sealer, Surroundings},
         worker::{self as ingest_worker, Ingest},
     },
     intake::Intake,
+    lookout::Lookout,
     operators::Operators,
     ports::{
         clock::Clock,
         dead::Recovery,
         errors::{Claim, Errors},
-        journal::{Acquired, Armed, Backlog, Fence, Journal, JournalFault, Page, Progress},
+        holder::Place,
+        journal::{Armed, Backlog, Fence, Journal, JournalFault, Page},
     },
     settings::Settings,
     stop::Stop,
     wake::Wake,
+    watchdog,
 };
+use take::Taken;
 
 /// The stores of one shard.
 pub struct Stores {
@@ -72,6 +82,16 @@ pub struct Pipeline<W> {
     pub claim: Claim,
     /// Its threads.
     pub running: Running,
+    /// Where [`Pipeline::stops`] comes from.
+    told: Sender<Stop>,
+}
+
+impl<W> Pipeline<W> {
+    /// Marks the shard as held by the process at `place`, until it is released or another takes
+    /// over. `backlog` is a handle of its own, so that no beat waits for a page or a trim.
+    pub fn hold(&self, backlog: Box<dyn Backlog>, place: Place) -> Holding {
+        Holding::start(backlog, &self.claim, place, self.told.clone())
+    }
 }
 
 /// The threads of a pipeline.
@@ -79,6 +99,8 @@ pub struct Running {
     ingest: WorkerGuards<()>,
     apply: WorkerGuards<()>,
     keeper: JoinHandle<()>,
+    /// Ends the watchdog when it is dropped.
+    watchdog: Option<Sender<()>>,
 }
 
 impl Running {
@@ -89,6 +111,7 @@ impl Running {
         drop(self.ingest.join());
         drop(self.apply.join());
         drop(self.keeper.join());
+        drop(self.watchdog);
     }
 }
 
@@ -102,12 +125,10 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let at_least = tables_stand(settings, stores.errors.as_ref());
-    let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
+    let Taken { armed, before, unseen, recovery, journaled, ids } =
+        take::take(settings, &mut stores, &*clock, nonce)?;
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
-    tracing::info!(term = claim.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
-    let recovery = note_start(stores.backlog.as_mut(), &claim)?;
     let (stops_sender, stops) = unbounded();
     let (confirmed_sender, confirmed) = unbounded();
     let (keeper, asked) = bounded(KEEPER_ASKED_MAX);
@@ -115,77 +136,66 @@ pub fn start<W: Waiter>(
         errors: stores.errors,
         claim,
         acquired: fence.epoch,
+        unseen,
         keeper,
         confirmed: confirmed_sender,
         epochs: Arc::default(),
+        journaled,
         clock,
         counters: Arc::default(),
         operators: settings.operator_metrics.then(Arc::default),
-        stops: stops_sender,
+        stops: stops_sender.clone(),
         apply_wake: Arc::default(),
     };
     let (counters, epochs) = (Arc::clone(&shared.counters), Arc::clone(&shared.epochs));
     let operators = shared.operators.clone();
     epochs.ended(before.epoch, before.events);
     let wake = Arc::clone(&shared.apply_wake);
-    let (feed, live) = Feed::new(fence, Arc::clone(&epochs), wake, Arc::clone(&counters));
+    let (feed, live) = Feed::new(
+        fence,
+        settings.backlog_bytes_max,
+        Arc::clone(&epochs),
+        wake,
+        Arc::clone(&counters),
+    );
     let (pages_sender, pages) = bounded(1);
 
-    let keeper = shared.spawn_keeper((stores.backlog, recovery, fence), asked, pages_sender);
+    let ingest_wake = Arc::new(Wake::default());
+    let lookout = Arc::new(Lookout::new(fence.seq, Arc::clone(&ingest_wake)));
+    let keeper = shared.spawn_keeper(
+        settings,
+        (stores.backlog, recovery, fence),
+        (&feed, Arc::clone(&lookout)),
+        (asked, pages_sender),
+    );
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
-        let (feed, epochs) = (Arc::clone(&feed), Arc::clone(&epochs));
-        let recovered = (fence.epoch, recovery.is_careful());
-        Feeder::new(settings.shard, (feed, live), (keeper, pages), epochs, recovered)
+        let standing = (Arc::clone(&epochs), Arc::clone(&shared.journaled));
+        Feeder::new(
+            settings.shard,
+            (Arc::clone(&feed), live),
+            (keeper, pages),
+            standing,
+            (fence.epoch, recovery.is_careful()),
+            settings.backlog_bytes_max,
+        )
     });
-    let (ingest, intake) = shared.spawn_ingest(settings, stores.journal, armed, confirmed, feed);
-    let running = Running { ingest, apply, keeper };
-    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running })
+    let (ingest, intake) = shared.spawn_ingest(
+        settings,
+        (stores.journal, armed, ids),
+        confirmed,
+        feed,
+        (ingest_wake, lookout),
+    );
+    let watchdog = settings
+        .watchdog
+        .map(|still_max| watchdog::start(Arc::clone(&counters), still_max, stops_sender.clone()));
+    let running = Running { ingest, apply, keeper, watchdog };
+    let told = stops_sender;
+    Ok(Pipeline { intake, stops, counters, operators, epochs, claim, running, told })
 }
-
-/// Counts this start until its recovery has come through.
-fn note_start(backlog: &mut dyn Backlog, claim: &Claim) -> Result<Recovery, JournalFault> {
-    let recovery = backlog.recovery()?.begun();
-    let mut retry = Retry::default();
-    while let Err(fault) = backlog.note_recovery(claim, &recovery) {
-        if retry.failures() >= NOTE_RETRIES {
-            return Err(fault);
-        }
-        retry.pause();
-    }
-    if recovery.is_careful() {
-        let (starts, accused) = (recovery.starts, recovery.accused.0);
-        tracing::error!(
-            starts,
-            accused,
-            deaths = recovery.deaths,
-            "the last starts did not come through their recovery: jobs are fed one at a time"
-        );
-    }
-    Ok(recovery)
-}
-
-/// How often noting a start is tried again.
-const NOTE_RETRIES: u32 = 6;
 
 /// Requests that wait for the keeper.
 const KEEPER_ASKED_MAX: usize = 1_024;
-
-/// How far the tables have come, if they answer.
-fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Progress {
-    match errors.writer().guards(settings.shard) {
-        Ok(guards) => Progress {
-            term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
-            seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
-            epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
-            applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
-            events: guards.iter().map(|guard| guard.events).sum(),
-        },
-        Err(fault) => {
-            tracing::warn!(%fault, "tables do not answer, starting without them");
-            Progress::default()
-        }
-    }
-}
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -214,9 +224,12 @@ struct Shared {
     claim: Claim,
     /// The fence's epoch when the shard was taken.
     acquired: Epoch,
+    /// Whether the journal was new while the tables were away.
+    unseen: bool,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
+    journaled: Arc<JournaledIds>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     operators: Option<Arc<Operators>>,
@@ -227,9 +240,10 @@ struct Shared {
 impl Shared {
     fn spawn_keeper(
         &self,
+        settings: &Settings,
         (backlog, recovery, fence): (Box<dyn Backlog>, Recovery, Fence),
-        asked: Receiver<Keep>,
-        pages: Sender<Page>,
+        (feed, lookout): (&Arc<Feed>, Arc<Lookout>),
+        (asked, pages): (Receiver<Keep>, Sender<Page>),
     ) -> JoinHandle<()> {
         self.counters.unfinished_starts.set(recovery.starts);
         let graveyard = Graveyard::new(
@@ -239,18 +253,28 @@ impl Shared {
             Arc::clone(&self.epochs),
             Arc::clone(&self.counters),
         );
+        let merger = Merger::new(self.claim.term, Arc::clone(feed), settings.flush_interval);
         let keeper = Keeper {
             backlog,
             errors: self.errors.writer(),
             claim: self.claim,
             epochs: Arc::clone(&self.epochs),
+            journaled: Arc::clone(&self.journaled),
+            clock: Arc::clone(&self.clock),
             asked,
             pages,
             wake: Arc::clone(&self.apply_wake),
             counters: Arc::clone(&self.counters),
+            lookout,
+            recent: VecDeque::new(),
+            again: None,
+            stops: self.stops.clone(),
+            merger,
+            trim_lag: settings.trim_lag,
+            lagging: VecDeque::new(),
+            apart: None,
             graveyard,
             recovery,
-            stops: self.stops.clone(),
         };
         spawn("keeper", move || keeper.run())
     }
@@ -258,25 +282,27 @@ impl Shared {
     fn spawn_ingest<W: Waiter>(
         &self,
         settings: &Settings,
-        journal: Box<dyn Journal>,
-        armed: Armed,
+        (journal, armed, ids): (Box<dyn Journal>, Armed, RecentIds<u64>),
         confirmed: Receiver<Vec<Fingerprint>>,
         feed: Arc<Feed>,
+        (wake, lookout): (Arc<Wake>, Arc<Lookout>),
     ) -> (WorkerGuards<()>, Intake<W>) {
-        let wake = Arc::new(Wake::default());
         let (intake, events) = Intake::new(Arc::clone(&wake), Arc::clone(&self.counters));
         let around = Surroundings {
             shard: settings.shard,
             clock: Arc::clone(&self.clock),
             wake: Arc::clone(&wake),
             counters: Arc::clone(&self.counters),
+            lookout,
             ack_deadline: settings.ack_deadline,
         };
-        let epochs = EpochClock::new(armed.fence().epoch, settings.flush_interval);
+        let epochs =
+            EpochClock::new(self.acquired, settings.flush_interval, settings.epoch_bytes_max());
         let ingest = Ingest {
             events,
             confirmed,
             sealer: Sealer::new(journal, armed, epochs, around),
+            ids,
             feed,
             wake,
             clock: Arc::clone(&self.clock),
@@ -285,9 +311,12 @@ impl Shared {
             operators: self.operators.clone(),
         };
         let (ingest, stops) = (Mutex::new(Some(ingest)), self.stops.clone());
+        let counters = Arc::clone(&self.counters);
         let guards = workers(1, move |worker| {
             let ingest = ingest.lock().ok().and_then(|mut ingest| ingest.take());
-            if let Some(stop) = ingest.and_then(|ingest| ingest_worker::run(worker, ingest)) {
+            let stop = ingest.and_then(|ingest| ingest_worker::run(worker, ingest));
+            counters.pulse.ingest_ended.set(1);
+            if let Some(stop) = stop {
                 // whoever listens ends the process
                 let _ = stops.send(stop);
             }
@@ -321,6 +350,7 @@ impl Shared {
     fn apply_share(&self, index: usize, count: usize, first: Option<First>) -> Apply {
         let (details, writer) = details_writer(
             self.errors.writer(),
+            self.claim.shard,
             self.confirmed.clone(),
             Arc::clone(&self.counters),
         );
@@ -331,6 +361,7 @@ impl Shared {
             errors: self.errors.writer(),
             claim: self.claim,
             acquired: self.acquired,
+            unseen: self.unseen,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),

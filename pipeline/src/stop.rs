@@ -64,6 +64,9 @@ pub enum Stop {
         /// The number found.
         found: Seq,
     },
+    /// Nothing moves although it could.
+    #[error("the pipeline is stuck: {0}")]
+    Stuck(String),
 }
 
 impl Stop {
@@ -80,7 +83,7 @@ impl Stop {
             Self::JournalRegressed { .. }
             | Self::JournalBehind { .. }
             | Self::ErrorsRegressed { .. } => 74,
-            Self::Broken(_) => 70,
+            Self::Broken(_) | Self::Stuck(_) => 70,
             Self::Newer { .. } | Self::Gap { .. } => 65,
         }
     }

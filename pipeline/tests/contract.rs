@@ -27,3 +27,9 @@ fn memory_journal_keeps_the_contract() {
 fn memory_tables_keep_the_contract() {
     conformance::errors::every(&MemoryErrors::default());
 }
+
+#[test]
+fn memory_tables_set_aside_what_they_refuse() {
+    let errors = MemoryErrors::default();
+    conformance::dead::every(&errors, &|fingerprint| errors.refuse(fingerprint));
+}

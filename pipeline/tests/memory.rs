@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
+#[path = "memory/heal.rs"]
+mod heal;
+mod ids;
 mod poison;
 mod support;
+#[path = "memory/watchdog.rs"]
+mod watchdog;
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +31,10 @@ use errsift_pipeline::{
     faulty::{Faults, Faulty},
     live,
     memory::{MemoryErrors, MemoryJournal},
-    ports::journal::{Backlog, Journal, Progress},
+    ports::{
+        errors::Errors,
+        journal::{Backlog, Journal, Progress},
+    },
     settings::Settings,
     start::Stores,
     stop::Stop,
@@ -88,6 +96,51 @@ proptest! {
     }
 
     #[test]
+    fn what_is_acked_is_counted_or_set_aside(
+        seed in any::<u64>(), per_thousand in 0..300_u64, workers in 1..4_usize,
+        refused in proptest::collection::btree_set(0..30_u8, 1..6),
+        events in proptest::collection::vec((0..30_u8, 0..200_i64), 1..300)
+    ) {
+        let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+        let faults = Faults::new(seed, per_thousand);
+        let stores = Stores {
+            journal: Box::new(journal.clone()),
+            backlog: Box::new(journal.clone()),
+            errors: Arc::new(Faulty::new(errors.clone(), faults)),
+        };
+        for message in &refused {
+            errors.refuse(fingerprint(&format!("message {message}")));
+        }
+        let mut run = Run::start(&settings(workers), stores, 1);
+        for (message, second) in &events {
+            run.offer(&body(&format!("message {message}"), *second));
+        }
+        prop_assert!(run.outcomes().values().all(|outcome| *outcome == Outcome::Stored));
+        let counters = run.end();
+        let (counts, dead) = (errors.counts(), errors.dead());
+        let mut sums = (0, 0);
+        for message in 0..30_u8 {
+            let sent = events.iter().filter(|(of, _)| *of == message).count() as u64;
+            let key = fingerprint(&format!("message {message}"));
+            let found =
+                (counts.get(&key).map_or(0, |tally| tally.count), dead.get(&key).copied().unwrap_or(0));
+            let expected = if refused.contains(&message) { (0, sent) } else { (sent, 0) };
+            prop_assert_eq!(found, expected, "message {}", message);
+            sums = (sums.0 + found.0, sums.1 + found.1);
+        }
+        prop_assert_eq!(errors.windows().values().sum::<u64>(), sums.0);
+        let mut tables = errors.writer();
+        let settled = tables.settled(Shard(0)).unwrap();
+        prop_assert_eq!((settled.counted(), settled.dead.events), sums);
+        prop_assert_eq!(journal.clone().fence().unwrap().events, settled.events());
+        if counters.applied_epoch.get() == settled.guards[0].epoch.0 {
+            // the last trim may fall to a fault
+            prop_assert_eq!((counters.counted.get(), counters.dead.get()), sums);
+            prop_assert_eq!(counters.applied_difference.get(), 0);
+        }
+    }
+
+    #[test]
     fn with_faults_what_is_acked_is_counted_once(
         seed in any::<u64>(), per_thousand in 50..400_u64, number in 1..120_usize
     ) {
@@ -127,6 +180,27 @@ proptest! {
         prop_assert_eq!(counted, counts.values().map(|tally| tally.count).sum::<u64>());
         prop_assert_eq!(journal.clone().fence().unwrap().events, counted, "the ledger");
     }
+}
+
+/// Refusing goes on over several epochs, in the order that they are applied in.
+#[test]
+fn epochs_go_on_after_one_with_refused_rows() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    errors.refuse(fingerprint("refused"));
+    let mut run = Run::start(&settings(2), stores(&journal, &errors), 1);
+    for round in 1..=4 {
+        for message in ["refused", "taken", "taken too"] {
+            run.offer(&body(message, 0));
+        }
+        let counters = Arc::clone(&run.pipeline.counters);
+        while (counters.counted.get(), counters.dead.get()) < (2 * round, round) {
+            assert!(run.pipeline.stops.try_recv().is_err());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    run.end();
+    assert_eq!(errors.dead(), BTreeMap::from([(fingerprint("refused"), 4)]));
+    assert_eq!(errors.counts().values().map(|tally| tally.count).sum::<u64>(), 8);
 }
 
 #[test]
@@ -257,43 +331,6 @@ fn a_journal_that_went_back_is_carried_on_from_the_tables() {
     let fence = restored.clone().fence().unwrap();
     assert!(fence.seq > applied.seq && fence.epoch > applied.epoch);
     assert_eq!(errors.counts().len(), 2);
-}
-
-#[test]
-fn what_a_journal_forgets_under_way_is_still_applied_from_memory() {
-    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
-    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
-    let mut run = Run::start(&long, stores(&journal, &errors), 1);
-    run.offer(&body("kept", 0));
-    run.outcomes();
-    let backup = journal.backup();
-    run.offer(&body("forgotten by the journal", 0));
-    while run.pipeline.counters.acked.get() < 2 {
-        std::thread::yield_now();
-    }
-    journal.restore(&backup);
-    run.offer(&body("too late", 0));
-    let stop = run.pipeline.stops.recv().unwrap();
-    assert!(matches!(stop, Stop::JournalRegressed { .. }) && stop.wants_drain(), "{stop}");
-    run.end();
-    let counted = |message| errors.counts().contains_key(&fingerprint(message));
-    assert!(counted("kept") && counted("forgotten by the journal") && !counted("too late"));
-}
-
-#[test]
-fn a_journal_from_before_the_writers_term_is_no_successor() {
-    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
-    let empty = journal.backup();
-    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
-    let mut run = Run::start(&long, stores(&journal, &errors), 1);
-    run.offer(&body("acknowledged", 0));
-    run.outcomes();
-    journal.restore(&empty);
-    run.offer(&body("too late", 0));
-    let stop = run.pipeline.stops.recv().unwrap();
-    assert!(matches!(stop, Stop::JournalRegressed { .. }), "{stop}");
-    run.end();
-    assert!(errors.counts().contains_key(&fingerprint("acknowledged")));
 }
 
 #[test]

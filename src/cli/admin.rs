@@ -22,7 +22,7 @@ pub struct Admin {
 
 /// Holds no way into the pipeline, which drains only when nobody does.
 #[derive(Clone)]
-struct NoIntake;
+pub struct NoIntake;
 
 impl http::Intake for NoIntake {
     fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {

@@ -4,8 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    config::ConfigArgs, fingerprint::FingerprintArgs, journal::JournalArgs, key::KeyArgs,
-    man::ManArgs, show::ShowArgs, top::TopArgs,
+    config::ConfigArgs, dead::DeadArgs, fingerprint::FingerprintArgs, journal::JournalArgs,
+    key::KeyArgs, man::ManArgs, show::ShowArgs, top::TopArgs,
 };
 use crate::settings::{
     CheckSettings, Serve,
@@ -43,6 +43,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Look into the journal, beside a running server if there is one
     Journal(JournalArgs),
+    /// Look at what the tables refused, count it after all, or give it up
+    Dead(DeadArgs),
     /// Print the fingerprints of events, one JSON object a line
     Fingerprint(FingerprintArgs),
     /// Make an API key, and the setting that lets it in

@@ -1,17 +1,21 @@
 //! `errsift check`: do the stores keep what is promised?
 
+mod ledger;
+
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
+use errsift_ops::id::Shard;
 use errsift_pipeline::ports::clock::Clock as _;
 
 use super::{exit, output, serve::runtime};
 use crate::{check::Verdict, clock::SystemClock, settings::CheckSettings, stores::Backend};
 
 /// Prints one line per setting; exits 0 if all are ok, 1 if one is not, 69 if a store does not
-/// answer, 78 if the settings of errsift itself are wrong.
+/// answer, 78 if the settings of errsift itself are wrong. With `--ledger` a line per number, and 1
+/// if an event is missing or counted twice.
 pub fn run(settings: &CheckSettings) -> ExitCode {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -21,6 +25,9 @@ pub fn run(settings: &CheckSettings) -> ExitCode {
         Ok(backend) => backend,
         Err(wrong) => return output::fail(exit::CONFIG, &wrong.to_string()),
     };
+    if settings.ledger {
+        return ledger::run(&backend, Shard(settings.stores.shard));
+    }
     output::printed(print(&backend, &mut output::stdout()))
 }
 

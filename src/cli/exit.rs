@@ -20,6 +20,8 @@ pub const NO_INPUT: u8 = 66;
 pub const IO: u8 = 74;
 /// The server refuses the key, or wants one.
 pub const NO_PERMISSION: u8 = 77;
+/// A thread panicked, the pipeline is stuck, or a store broke its own transaction.
+pub const BROKEN: u8 = 70;
 /// The system refused something, such as the address to listen on.
 pub const OS: u8 = 71;
 /// Told to stop, but not drained: the journal holds the rest. The first number behind `sysexits.h`.

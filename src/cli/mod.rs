@@ -7,15 +7,18 @@ mod banner;
 mod check;
 mod completions;
 mod config;
+mod dead;
 mod exit;
 mod fingerprint;
 mod journal;
 mod key;
 mod man;
 mod output;
+mod panicked;
 mod refuse;
 mod serve;
 mod show;
+mod standby;
 mod top;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -49,13 +52,14 @@ pub fn run() -> ExitCode {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    abort_on_panic();
+    panicked::end_on_panic();
     match args.command.unwrap_or_else(|| Command::Serve(Box::new(args.serve))) {
         Command::Serve(serve) => serve::run(&serve),
         Command::Check(check) => check::run(&check),
         Command::Top(of) => top::run(&of),
         Command::Show(of) => show::run(&of),
         Command::Journal(of) => journal::run(&of),
+        Command::Dead(of) => dead::run(&of),
         Command::Fingerprint(of) => fingerprint::run(&of),
         Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings),
@@ -68,15 +72,4 @@ pub fn run() -> ExitCode {
 fn value<'a>(found: &'a [Found], key: &str) -> Option<&'a str> {
     let found = found.iter().find(|found| found.setting.key() == key)?;
     found.values.first()?.to_str()
-}
-
-/// A thread that panicked leaves a broken promise behind, and the others would not hear of it: the
-/// process ends at once, and its journal has everything that was acknowledged.
-fn abort_on_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
-        tracing::error!(%panic, "a thread panicked, aborting");
-        std::process::abort();
-    }));
 }

@@ -17,6 +17,7 @@ use errsift_ops::{
     id::{Nonce, Shard},
 };
 use errsift_pipeline::{
+    hold::Holding,
     intake,
     ports::clock::Clock,
     settings::Settings,
@@ -28,7 +29,13 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{admin::Admin, banner::banner, exit, output::fail};
+use super::{
+    admin::Admin,
+    banner::banner,
+    exit,
+    output::fail,
+    standby::{Ended, Standby},
+};
 use crate::{
     clock::SystemClock,
     descriptors,
@@ -36,6 +43,8 @@ use crate::{
     metered::Metered,
     metrics::{Counted, Metrics},
     operations::Process,
+    place,
+    schema::SchemaFault,
     settings::{HttpSettings, Serve, Switch},
     stores::Backend,
 };
@@ -63,6 +72,7 @@ struct Server {
     admin: Option<tokio::net::TcpListener>,
     http: (HttpSettings, Limits),
     pipeline: Pipeline<Waiting>,
+    holding: Holding,
     process: Arc<Process>,
     metrics: Arc<Metrics>,
     signals: [Signal; 2],
@@ -83,8 +93,9 @@ pub fn run(settings: &Serve) -> ExitCode {
     };
     let server = {
         let _entered = runtime.enter();
-        match assemble(settings, &backend) {
-            Ok(server) => server,
+        match assemble(settings, &backend, &runtime) {
+            Ok(Some(server)) => server,
+            Ok(None) => return ExitCode::SUCCESS,
             Err((code, reason)) => return fail(code, &reason),
         }
     };
@@ -100,8 +111,13 @@ fn twice(fault: &prometheus::Error) -> (u8, String) {
 }
 
 /// Does everything in the order in which it can fail without harm: the address before the shard,
-/// so that a second start by mistake does not take the shard from the first.
-fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, String)> {
+/// so that a second start by mistake does not take the shard from the first. `None`: told to stop
+/// while another process held the shard.
+fn assemble(
+    settings: &Serve,
+    backend: &Arc<Backend>,
+    runtime: &Runtime,
+) -> Result<Option<Server>, (u8, String)> {
     let os = |what: &str| {
         let what = what.to_owned();
         move |fault: std::io::Error| (exit::OS, format!("{what}: {fault}"))
@@ -112,29 +128,52 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     let address = listener.local_addr().map_err(os("--listen"))?;
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = signals;
-    let signals = [terminate.map_err(os("SIGTERM"))?, interrupt.map_err(os("SIGINT"))?];
+    let mut signals = [terminate.map_err(os("SIGTERM"))?, interrupt.map_err(os("SIGINT"))?];
 
     let unavailable = |reason: String| (exit::UNAVAILABLE, reason);
-    backend.migrate().map_err(|fault| (exit::CONFIG, fault.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let connections_max = descriptors::connections(Limits::default().connections_max);
     let limits = Limits { connections_max, ..Limits::default() };
-    let metrics = Metrics::new(settings, &limits).map_err(|fault| twice(&fault))?;
+    let metrics = Arc::new(Metrics::new(settings, &limits).map_err(|fault| twice(&fault))?);
     let metered = Metered::new(Arc::clone(backend), metrics.registry(), &clock)
         .map_err(|fault| twice(&fault))?;
+    if !settings.take_over {
+        let mut listeners = vec![(&listener, settings.http.policy(limits.clone()))];
+        listeners.extend(admin.iter().map(|admin| (admin, settings.http.admin_policy())));
+        let standby = Standby {
+            runtime,
+            listeners,
+            backlog: metered.backlog(),
+            shard: Shard(settings.stores.shard),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        if standby.wait(&mut signals).map_err(os("standby"))? == Ended::Told {
+            tracing::info!("told to stop while standing by");
+            return Ok(None);
+        }
+    }
+    // not before: the holder may be of an earlier version
+    backend.migrate().map_err(|fault| match fault {
+        // a file that a frozen process has locked: it is free when that one has ended
+        SchemaFault::Busy { .. } => unavailable(fault.to_string()),
+        _ => (exit::CONFIG, fault.to_string()),
+    })?;
     let stores = metered.open().map_err(|fault| unavailable(fault.to_string()))?;
     let nonce = getrandom::u64().map_err(|fault| (exit::OS, format!("randomness: {fault}")))?;
     let pipeline_settings = Settings {
         shard: Shard(settings.stores.shard),
         flush_interval: settings.flush_interval,
+        trim_lag: settings.trim_lag,
         workers: settings.workers,
         operator_metrics: settings.operator_metrics == Switch::On,
+        watchdog: settings.watchdog.0,
         ..Settings::default()
     };
     let pipeline = start(&pipeline_settings, stores, Arc::clone(&clock), Nonce(nonce))
         .map_err(|fault| unavailable(format!("{}: {fault}", backend.describe().0)))?;
+    let holding = pipeline.hold(metered.backlog(), place::this());
     metrics.taken(&pipeline.claim).map_err(|fault| twice(&fault))?;
-    let metrics = Arc::new(metrics);
     let process = Process::new(
         Arc::new(metered),
         pipeline_settings.shard,
@@ -146,19 +185,25 @@ fn assemble(settings: &Serve, backend: &Arc<Backend>) -> Result<Server, (u8, Str
     // nobody may be listening any more; events still are
     let _ = writeln!(std::io::stdout(), "{}", banner(settings, backend, &pipeline.claim, address));
     let http = (settings.http.clone(), limits);
-    Ok(Server { listener, admin, http, pipeline, process, metrics, signals })
+    let listener = asynchronous(listener).map_err(os("--listen"))?;
+    let admin = admin.map(asynchronous).transpose().map_err(os("--admin-listen"))?;
+    Ok(Some(Server { listener, admin, http, pipeline, holding, process, metrics, signals }))
 }
 
-fn bind(flag: &str, address: SocketAddr) -> Result<tokio::net::TcpListener, (u8, String)> {
+fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, (u8, String)> {
     let os = |fault: std::io::Error| (exit::OS, format!("{flag}: {address}: {fault}"));
     let listener = TcpListener::bind(address).map_err(os)?;
     listener.set_nonblocking(true).map_err(os)?;
-    tokio::net::TcpListener::from_std(listener).map_err(os)
+    Ok(listener)
+}
+
+fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener)
 }
 
 fn serve(runtime: &Runtime, server: Server) -> ExitCode {
-    let Server { listener, admin, http: (settings, limits), pipeline, process, metrics, signals } =
-        server;
+    let Server { listener, admin, http, pipeline, holding, process, metrics, signals } = server;
+    let (settings, limits) = http;
     let [mut terminate, mut interrupt] = signals;
     let Pipeline { intake, stops, running, .. } = pipeline;
     let told = Arc::new(tokio::sync::Notify::new());
@@ -198,6 +243,7 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         return fail(exit::OS, &format!("--listen: {fault}"));
     }
     drain(running);
+    holding.release();
     if let Some(admin) = admin {
         admin.end(runtime);
     }
@@ -210,7 +256,8 @@ fn drain(running: Running) {
     tracing::info!("drained");
 }
 
-async fn wait_for(terminate: &mut Signal, interrupt: &mut Signal) {
+/// Waits for either signal.
+pub async fn wait_for(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -6,15 +6,20 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq, Shard, Term},
+    timestamp::Timestamp,
 };
-use errsift_pipeline::ports::{
-    dead::{Aside, DeadJobs, Recovery, SetAside},
-    errors::Claim,
-    journal::{Backlog, Fence, JournalFault, JournalSize, Page},
+use errsift_pipeline::{
+    ports::{
+        dead::{Aside, DeadJobs, Recovery, SetAside},
+        errors::Claim,
+        holder::{Beat, Holder},
+        journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    },
+    settings::PAGE_BYTES_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sync, Turn, connect, dead, fence, loaded, stored};
+use super::{Sync, Turn, connect, dead_jobs, fence, holder, ids, loaded, stored};
 
 /// The reading end.
 ///
@@ -97,21 +102,21 @@ impl Backlog for EmbeddedBacklog {
             let base = conn.query_row("SELECT base FROM trimmed", [], |row| row.get(0))?;
             let mut select =
                 conn.prepare_cached("SELECT job FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
-            let jobs = select
-                .query_map([stored(from.0), jobs_max], |row| row.get(0).map(Vec::into))?
-                .collect::<rusqlite::Result<Vec<Bytes>>>()?;
+            let mut rows = select.query([stored(from.0), jobs_max])?;
+            let (mut jobs, mut bytes) = (Vec::new(), 0);
+            while bytes < PAGE_BYTES_MAX
+                && let Some(row) = rows.next()?
+            {
+                let job: Vec<u8> = row.get(0)?;
+                bytes += job.len();
+                jobs.push(Bytes::from(job));
+            }
             Ok(Page { base: Seq(loaded(base)), jobs })
         })
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.write(|conn, shard| {
-            // never past the last flight: the next one's job must find its place
-            let upto = upto.min(fence::read(conn, shard)?.seq);
-            conn.execute("DELETE FROM jobs WHERE seq <= ?1", [stored(upto.0)])?;
-            conn.execute("UPDATE trimmed SET base = max(base, ?1)", [stored(upto.next().0)])?;
-            forget(conn, epochs)
-        })
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
     }
 
     fn add_pending(
@@ -170,15 +175,15 @@ impl Backlog for EmbeddedBacklog {
     }
 
     fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
-        self.write_through(|conn, shard| dead::set_aside(conn, shard, claim, aside))
+        self.write_through(|conn, shard| dead_jobs::set_aside(conn, shard, claim, aside))
     }
 
     fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
-        self.read(|conn, _| dead::together(conn))
+        self.read(|conn, _| dead_jobs::together(conn))
     }
 
     fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
-        self.read(|conn, _| dead::page(conn, skipped, jobs_max))
+        self.read(|conn, _| dead_jobs::page(conn, skipped, jobs_max))
     }
 
     fn count_dead(
@@ -187,19 +192,72 @@ impl Backlog for EmbeddedBacklog {
         counted: Seq,
         events: u64,
     ) -> Result<bool, JournalFault> {
-        self.write(|conn, shard| dead::count(conn, shard, claim, (counted, events)))
+        self.write(|conn, shard| dead_jobs::count(conn, shard, claim, (counted, events)))
     }
 
     fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
-        self.write(|conn, _| dead::forget(conn, dead, redriven))
+        self.write(|conn, _| dead_jobs::forget(conn, dead, redriven))
     }
 
     fn recovery(&mut self) -> Result<Recovery, JournalFault> {
-        self.read(|conn, _| dead::recovery(conn))
+        self.read(|conn, _| dead_jobs::recovery(conn))
     }
 
     fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
-        self.write(|conn, shard| dead::note_recovery(conn, shard, claim, recovery))
+        self.write(|conn, shard| dead_jobs::note_recovery(conn, shard, claim, recovery))
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        self.write(|conn, shard| {
+            ids::keep(conn, ids, since)?;
+            // never past the last flight: the next one's job must find its place
+            let upto = upto.min(fence::read(conn, shard)?.seq);
+            conn.execute("DELETE FROM jobs WHERE seq <= ?1", [stored(upto.0)])?;
+            conn.execute("UPDATE trimmed SET base = max(base, ?1)", [stored(upto.next().0)])?;
+            forget(conn, epochs)
+        })
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.read(|conn, _| ids::kept(conn))
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        self.write(|conn, shard| {
+            let base = conn.query_row("SELECT base FROM trimmed", [], |row| row.get(0))?;
+            let fence = fence::read(conn, shard)?;
+            if fence.term != merge.term || !merge.is_within(Seq(loaded(base)), fence.seq) {
+                return Ok(false);
+            }
+            let mut replace = conn.prepare_cached("UPDATE jobs SET job = ?1 WHERE seq = ?2")?;
+            for seq in &merge.blanked {
+                replace.execute(params![&Merge::blank()[..], stored(seq.0)])?;
+            }
+            replace.execute(params![&merge.job[..], stored(merge.seq.0)])?;
+            Ok(true)
+        })
+    }
+
+    fn beat(&mut self, mark: &Holder) -> Result<Beat, JournalFault> {
+        self.write(|conn, shard| holder::beat(conn, shard, mark))
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        // asked before anything is made
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        self.read(holder::read)
+    }
+
+    fn release(&mut self, mark: &Holder) -> Result<(), JournalFault> {
+        self.write(|conn, shard| holder::release(conn, shard, mark))
     }
 }
 

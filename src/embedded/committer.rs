@@ -4,18 +4,25 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender};
 use errsift_ops::id::{Nonce, Shard};
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone, JournalFault,
-    Progress,
+use errsift_pipeline::{
+    failpoints,
+    ports::{
+        heal::Heal,
+        journal::{
+            Acquired, Armed, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
+            JournalFault, Progress,
+        },
+    },
 };
 use rusqlite::{Connection, Error, ErrorCode, params};
 
-use super::{Sync, Turn, connect, fence, stored};
+use super::{Sync, Turn, connect, fence, heal, stored};
 
 /// What the thread is asked to do.
 pub enum Order {
     Commit(Commit, CommitDone),
     Rearm(FenceDone),
+    Heal(Heal, FenceDone),
     Acquire { nonce: Nonce, at_least: Progress, answer: Sender<Result<Acquired, JournalFault>> },
 }
 
@@ -48,6 +55,7 @@ impl Committer {
             match order {
                 Order::Commit(commit, done) => done(self.commit(&commit)),
                 Order::Rearm(done) => done(self.read_fence().map_err(JournalFault::new)),
+                Order::Heal(heal, done) => done(self.heal(&heal)),
                 Order::Acquire { nonce, at_least, answer } => {
                     // whoever asked waits for it, unless its thread is gone
                     let _ = answer.send(self.acquire(nonce, at_least));
@@ -64,8 +72,10 @@ impl Committer {
             };
             conn.prepare_cached("INSERT INTO jobs (seq, job) VALUES (?1, ?2)")?
                 .execute(params![stored(commit.fence.seq.0), &commit.job[..]])?;
+            failpoints::pass("commit_sent");
             Ok(Ok(read))
         });
+        failpoints::pass("commit_heard");
         match outcome {
             Ok(read) => Armed::verify(&commit.fence, read),
             Err(Fault::Moved(found)) => Err(CommitFault::Moved { found }),
@@ -87,20 +97,35 @@ impl Committer {
         let shard = self.shard;
         let outcome = self.transact(|conn| {
             let before = fence::read(conn, shard)?;
-            let after = at_least.taken(&before, nonce);
+            let after = match at_least.taken(&before, nonce) {
+                Ok(after) => after,
+                Err(refused) => return Ok(Ok(Err(refused))),
+            };
             if at_least.leaves_behind(&before) {
                 conn.execute_batch("DELETE FROM jobs; DELETE FROM pending")?;
                 let base = stored(after.seq.next().0);
                 conn.execute("UPDATE trimmed SET base = ?1", [base])?;
             }
             let read = fence::replace(conn, shard, &after)?;
-            Ok(Ok((before, after, read)))
+            Ok(Ok(Ok((before, after, read))))
         });
         match outcome {
-            Ok((before, after, read)) => Ok(Acquired {
+            Ok(Err(refused)) => Err(refused),
+            Ok(Ok((before, after, read))) => Ok(Acquired {
                 armed: Armed::verify(&after, read).map_err(JournalFault::new)?,
                 before,
             }),
+            Err(Fault::Before(error) | Fault::During(error)) => Err(JournalFault::new(error)),
+            Err(Fault::Moved(found)) => Err(JournalFault::new(CommitFault::Moved { found })),
+        }
+    }
+
+    fn heal(&mut self, heal: &Heal) -> Result<Fence, JournalFault> {
+        let shard = self.shard;
+        let outcome = self.transact(|conn| heal::give_back(conn, shard, heal).map(Ok));
+        match outcome {
+            Ok(Some(read)) => Ok(read),
+            Ok(None) => Err(JournalFault::new("the list does not fit the fence")),
             Err(Fault::Before(error) | Fault::During(error)) => Err(JournalFault::new(error)),
             Err(Fault::Moved(found)) => Err(JournalFault::new(CommitFault::Moved { found })),
         }

@@ -6,10 +6,11 @@ use errsift_ops::id::Shard;
 use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
 use super::{
-    Sync, Turn, connect, faults, inspect::GuardInspector, queries::EmbeddedQueries, reader::Reader,
-    schema, writer::Writer,
+    Sync, Turn, connect, dead::Letters, faults, inspect::GuardInspector, queries::EmbeddedQueries,
+    reader::Reader, schema, writer::Writer,
 };
 use crate::{
+    dead::DeadRows,
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
@@ -32,6 +33,11 @@ impl EmbeddedErrors {
     /// Reads the guard rows of `shard`; cannot write, and makes no file.
     pub fn inspect(&self, shard: Shard) -> Box<dyn InspectGuards> {
         Box::new(GuardInspector::new(self.path.clone(), shard))
+    }
+
+    /// The dead letters of `shard`; makes no file.
+    pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
+        Box::new(Letters::new(self.path.clone(), shard))
     }
 }
 

@@ -9,12 +9,12 @@ use errsift_ops::{
 };
 use errsift_pipeline::ports::{
     dead::DeadJobs,
-    errors::{ErrorsFault, Guards},
+    errors::{ErrorsFault, Settled},
     journal::JournalFault,
 };
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{BUSY_MAX, dead, faults::refused, fence, loaded, stored, writer};
+use super::{BUSY_MAX, dead_jobs, faults::refused, fence, loaded, stored, writer};
 use crate::inspect::{
     InspectGuards, InspectJournal, JobPage, PAGE_BYTES_MAX, PAGE_JOBS, PendingRow, Standing,
     StoredJob,
@@ -133,14 +133,14 @@ impl InspectJournal for Inspector {
     fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
         self.read(
             |conn, _| {
-                if has_dead(conn)? { dead::together(conn) } else { Ok(DeadJobs::default()) }
+                if has_dead(conn)? { dead_jobs::together(conn) } else { Ok(DeadJobs::default()) }
             },
         )
     }
 
     fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
         self.read(|conn, _| {
-            if has_dead(conn)? { dead::page(conn, skipped, jobs_max) } else { Ok(Vec::new()) }
+            if has_dead(conn)? { dead_jobs::page(conn, skipped, jobs_max) } else { Ok(Vec::new()) }
         })
     }
 }
@@ -158,9 +158,12 @@ impl GuardInspector {
 }
 
 impl InspectGuards for GuardInspector {
-    fn guards(&mut self) -> Result<Guards, ErrorsFault> {
+    fn settled(&mut self) -> Result<Settled, ErrorsFault> {
         open(&self.path)
-            .and_then(|conn| writer::read_guards(&conn, self.shard))
+            .and_then(|conn| {
+                let snapshot = conn.unchecked_transaction()?;
+                writer::settled(&snapshot, self.shard)
+            })
             .map_err(|error| refused(&error))
     }
 }

@@ -4,9 +4,12 @@ use std::{path::PathBuf, thread};
 
 use crossbeam_channel::{Sender, bounded};
 use errsift_ops::id::{Nonce, Shard};
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, FenceDone, Journal, JournalFault,
-    Progress,
+use errsift_pipeline::ports::{
+    heal::Heal,
+    journal::{
+        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, FenceDone, Journal,
+        JournalFault, Progress,
+    },
 };
 
 use super::{
@@ -98,6 +101,14 @@ impl Journal for EmbeddedJournal {
     fn rearm(&mut self, done: FenceDone) {
         if let Err(unsent) = self.orders.send(Order::Rearm(done))
             && let Order::Rearm(done) = unsent.into_inner()
+        {
+            done(Err(JournalFault::new(STOPPED)));
+        }
+    }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        if let Err(unsent) = self.orders.send(Order::Heal(heal, done))
+            && let Order::Heal(_, done) = unsent.into_inner()
         {
             done(Err(JournalFault::new(STOPPED)));
         }

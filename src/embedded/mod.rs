@@ -10,14 +10,19 @@ mod backlog;
 mod check;
 mod committer;
 mod dead;
+mod dead_jobs;
 mod errors;
 mod faults;
 mod fence;
+mod heal;
+mod holder;
+mod ids;
 mod inspect;
 mod journal;
 mod queries;
 mod reader;
 mod schema;
+mod set_aside;
 mod writer;
 
 use std::{

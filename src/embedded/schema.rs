@@ -74,6 +74,8 @@ const ERRORS: &[&str] = &[
     CREATE INDEX details_by_environment ON error_details (environment);
     CREATE INDEX details_by_message ON error_details (substr(message, 1, 64));
 ",
+    // dead letters that are given up stay in the ledger
+    "ALTER TABLE applied_epochs ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;",
 ];
 
 const JOURNAL: &[&str] = &[
@@ -96,6 +98,25 @@ const JOURNAL: &[&str] = &[
         count INTEGER NOT NULL,
         PRIMARY KEY (epoch, fingerprint)
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE event_ids (
+        position INTEGER PRIMARY KEY,
+        received INTEGER NOT NULL,
+        ids BLOB NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE holder (
+        shard INTEGER NOT NULL PRIMARY KEY,
+        term INTEGER NOT NULL,
+        nonce INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        pid_space TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started INTEGER NOT NULL,
+        beaten_ms INTEGER NOT NULL
+    ) STRICT;
 ",
     "
     CREATE TABLE dead_jobs (id INTEGER PRIMARY KEY, dead BLOB NOT NULL) STRICT;

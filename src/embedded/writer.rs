@@ -3,18 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard, Guards, Range,
+use errsift_pipeline::{
+    failpoints,
+    ports::errors::{
+        Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard,
+        Guards, Range, Settled,
+    },
 };
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
-use super::{LOG_BYTES_MAX, Sync, Turn, connect, faults::refused, loaded, position, stored};
+use super::{
+    LOG_BYTES_MAX, Sync, Turn, connect, faults::refused, loaded, position, set_aside, stored,
+};
 use crate::{tags, totals::totals};
 
-const DETAILS: &str = "INSERT OR IGNORE INTO error_details (fingerprint, rule, message, \
+// not OR IGNORE, which would lose words that a constraint refuses, unseen
+const DETAILS: &str = "INSERT INTO error_details (fingerprint, rule, message, \
     stack_trace, type, level, service, environment, \"release\", tags, stored_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-    CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER))";
+    CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)) ON CONFLICT (fingerprint) DO NOTHING";
 const GUARD: &str = "UPDATE applied_epochs SET epoch = ?1, seq = ?2, events = events + ?3 \
     WHERE shard = ?4 AND part = ?5 AND term = ?6 AND nonce = ?7 AND epoch = ?8";
 const COUNT: &str = "INSERT INTO error_counts (fingerprint, count, first_seen, last_seen) \
@@ -122,29 +129,14 @@ impl ErrorsWriter for Writer {
         })
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.transact(|conn| {
-            let mut insert = conn.prepare_cached(DETAILS).map_err(|error| refused(&error))?;
-            for (fingerprint, details) in rows {
-                let payload = &details.payload;
-                let tags = tags::to_json(&payload.tags)
-                    .map_err(|error| ErrorsFault::Denied(error.to_string()))?;
-                insert
-                    .execute(params![
-                        fingerprint.0,
-                        details.rule.0,
-                        payload.message,
-                        payload.stack_trace,
-                        payload.kind,
-                        payload.level,
-                        payload.service,
-                        payload.environment,
-                        payload.release,
-                        tags
-                    ])
-                    .map_err(|error| refused(&error))?;
-            }
-            Ok(((), true))
+            let stored = set_aside::store_words(conn, shard, rows);
+            stored.map(|dead| (dead, true)).map_err(|error| refused(&error))
         })
     }
 
@@ -157,8 +149,11 @@ impl ErrorsWriter for Writer {
             if !advanced {
                 return Ok((Applied::GuardMoved, false));
             }
-            add(conn, range).map_err(|error| refused(&error))?;
-            Ok((Applied::Done, true))
+            failpoints::pass("apply_guarded");
+            let applied = set_aside::add(conn, claim.shard, range);
+            let applied = applied.map_err(|error| refused(&error))?;
+            failpoints::pass("apply_commit");
+            Ok((applied, true))
         })
     }
 
@@ -169,14 +164,10 @@ impl ErrorsWriter for Writer {
         })
     }
 
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
         self.transact(|conn| {
-            let sum = "SELECT count(*), coalesce(sum(count), 0) FROM dead_letters WHERE shard = ?1";
-            let row = |row: &Row<'_>| {
-                Ok(DeadLetters { rows: loaded(row.get(0)?), events: loaded(row.get(1)?) })
-            };
-            let letters = conn.query_row(sum, [shard.0], row).map_err(|error| refused(&error))?;
-            Ok((letters, false))
+            let settled = settled(conn, shard).map_err(|error| refused(&error))?;
+            Ok((settled, false))
         })
     }
 }
@@ -202,14 +193,37 @@ fn advance(conn: &Connection, claim: &Claim, range: &Range<'_>) -> rusqlite::Res
     Ok(true)
 }
 
-fn add(conn: &Connection, range: &Range<'_>) -> rusqlite::Result<()> {
+/// Stores an error's words unless they are stored.
+pub(super) fn store(conn: &Connection, row: &DetailsRow) -> rusqlite::Result<()> {
+    let (fingerprint, details) = row;
+    let payload = &details.payload;
+    let tags = tags::to_json(&payload.tags)
+        .map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))?;
+    conn.prepare_cached(DETAILS)?.execute(params![
+        fingerprint.0,
+        details.rule.0,
+        payload.message,
+        payload.stack_trace,
+        payload.kind,
+        payload.level,
+        payload.service,
+        payload.environment,
+        payload.release,
+        tags
+    ])?;
+    Ok(())
+}
+
+/// Adds rows, sorted by fingerprint, to counts and windows.
+pub(super) fn add(conn: &Connection, rows: &[CountRow]) -> rusqlite::Result<()> {
     let mut upsert = conn.prepare_cached(COUNT)?;
-    for (fingerprint, tally) in totals(range.rows) {
+    for (fingerprint, tally) in totals(rows) {
         let (first, last) = (tally.first.millis(), tally.last.millis());
         upsert.execute(params![fingerprint.0, stored(tally.count), first, last])?;
     }
+    failpoints::pass("apply_counted");
     let mut upsert = conn.prepare_cached(WINDOW)?;
-    let mut windows: Vec<_> = range.rows.iter().collect();
+    let mut windows: Vec<_> = rows.iter().collect();
     windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
     for row in windows {
         let start = row.window.start().millis();
@@ -218,9 +232,19 @@ fn add(conn: &Connection, range: &Range<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn read_guards(conn: &Connection, shard: Shard) -> rusqlite::Result<Guards> {
+/// The guard rows and what was set aside, in one transaction's snapshot.
+pub(super) fn settled(conn: &Connection, shard: Shard) -> rusqlite::Result<Settled> {
+    let sum = "SELECT count(*), coalesce(sum(count), 0) FROM dead_letters WHERE shard = ?1";
+    let dead = conn.prepare_cached(sum)?.query_row([shard.0], |row| {
+        Ok(DeadLetters { rows: loaded(row.get(0)?), events: loaded(row.get(1)?) })
+    })?;
+    Ok(Settled { guards: read_guards(conn, shard)?, dead })
+}
+
+fn read_guards(conn: &Connection, shard: Shard) -> rusqlite::Result<Guards> {
     let mut select = conn.prepare_cached(
-        "SELECT part, term, nonce, epoch, seq, events FROM applied_epochs WHERE shard = ?1",
+        "SELECT part, term, nonce, epoch, seq, events, dropped FROM applied_epochs \
+         WHERE shard = ?1",
     )?;
     let mut guards = [Guard::default(); Part::COUNT];
     let mut rows = select.query([shard.0])?;
@@ -239,5 +263,6 @@ fn guard(row: &Row<'_>) -> rusqlite::Result<Guard> {
         epoch: Epoch(loaded(row.get(3)?)),
         seq: Seq(loaded(row.get(4)?)),
         events: loaded(row.get(5)?),
+        dropped: loaded(row.get(6)?),
     })
 }

@@ -62,11 +62,13 @@ pub fn live<I>(front: &Front<I>) -> Answer {
 
 /// Whether events are acknowledged.
 pub fn ready<I>(front: &Front<I>) -> Result<Answer, Fault> {
-    if front.operations.health().ready {
-        Ok(report(front, OK, None, None))
-    } else {
-        Err(Fault::Away { part: "server", reason: "not ready".to_owned() })
+    let health = front.operations.health();
+    if health.ready {
+        return Ok(report(front, OK, None, None));
     }
+    let reason = health.journal.err().filter(|_| among_us(front));
+    let reason = reason.unwrap_or_else(|| "not ready".to_owned());
+    Err(Fault::Away { part: "server", reason })
 }
 
 /// All metrics. They have permits of their own: whoever watches must see when all else is busy.
@@ -123,12 +125,15 @@ fn away_unless<I>(
 
 /// A store's own words may name users and hosts: where strangers may ask, they are kept back.
 fn told<I>(front: &Front<I>, reason: String) -> String {
-    let among_us = match front.policy.door {
+    if among_us(front) { reason } else { "does not answer".to_owned() }
+}
+
+fn among_us<I>(front: &Front<I>) -> bool {
+    match front.policy.door {
         Door::Admin => true,
         Door::Only => front.policy.keys.is_empty(),
         Door::Public => false,
-    };
-    if among_us { reason } else { "does not answer".to_owned() }
+    }
 }
 
 fn report<I>(

@@ -4,13 +4,16 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
     dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::Claim,
+    heal::Heal,
+    holder::{Beat, Holder},
     journal::{
         Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, CommitResult, Fence, FenceDone,
-        Journal, JournalFault, JournalSize, Page, Progress,
+        JobIds, Journal, JournalFault, JournalSize, Merge, Page, Progress,
     },
 };
 
@@ -31,6 +34,14 @@ pub const OPERATIONS: &[&str] = &[
     "pending_all",
     "fence",
     "size",
+    "heal",
+    "weaker",
+    "trim_keeping",
+    "kept_ids",
+    "merge",
+    "beat",
+    "holder",
+    "release",
     "set_aside",
     "dead",
     "dead_jobs",
@@ -97,6 +108,18 @@ impl Journal for MeteredJournal {
             meter.observe("rearm", read.status(), begun);
             done(read);
         }));
+    }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        let meter = self.meter.clone();
+        let begun = meter.clock.monotonic();
+        self.journal.heal(
+            heal,
+            Box::new(move |read| {
+                meter.observe("heal", read.status(), begun);
+                done(read);
+            }),
+        );
     }
 }
 
@@ -189,5 +212,40 @@ impl Backlog for MeteredBacklog {
 
     fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
         self.meter.timed("note_recovery", || self.backlog.note_recovery(claim, recovery))
+    }
+
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        self.meter.timed("weaker", || self.backlog.weaker())
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let trim = || self.backlog.trim_keeping(upto, epochs, ids, since);
+        self.meter.timed("trim_keeping", trim)
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        self.meter.timed("kept_ids", || self.backlog.kept_ids())
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        self.meter.timed("merge", || self.backlog.merge(merge))
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        self.meter.timed("beat", || self.backlog.beat(holder))
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        self.meter.timed("holder", || self.backlog.holder())
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        self.meter.timed("release", || self.backlog.release(holder))
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
     Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 use super::Meter;
 
 /// Every operation's name.
 pub const OPERATIONS: &[&str] =
-    &["take_guards", "insert_details", "apply", "guards", "dead_letters", "read"];
+    &["take_guards", "insert_details", "apply", "guards", "settled", "read"];
 
 /// The store; its handles are timed.
 pub struct MeteredErrors {
@@ -47,8 +47,12 @@ impl ErrorsWriter for Handle<Box<dyn ErrorsWriter>> {
         self.meter.timed("take_guards", || self.inner.take_guards(claim))
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
-        self.meter.timed("insert_details", || self.inner.insert_details(rows))
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
+        self.meter.timed("insert_details", || self.inner.insert_details(shard, rows))
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
@@ -59,8 +63,8 @@ impl ErrorsWriter for Handle<Box<dyn ErrorsWriter>> {
         self.meter.timed("guards", || self.inner.guards(shard))
     }
 
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
-        self.meter.timed("dead_letters", || self.inner.dead_letters(shard))
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
+        self.meter.timed("settled", || self.inner.settled(shard))
     }
 }
 

@@ -17,7 +17,7 @@ use errsift_pipeline::{
     counters::Counters, epochs::OpenEpochs, operators::Operators, ports::clock::Clock,
     ports::errors::Claim, start::Pipeline,
 };
-use prometheus::{Encoder, Registry, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder, proto::MetricFamily};
 
 use self::{process::Standing, requests::FrontEnd};
 use crate::{
@@ -78,23 +78,41 @@ impl Metrics {
         self.standing.look(backend);
     }
 
+    /// What a process that stands by measures: it has no pipeline yet.
+    pub fn text_of_standby(&self, clock: &dyn Clock) -> String {
+        let mut families = self.registry.gather();
+        // whoever looks for two processes of one shard looks for this
+        families.retain(|family| family.name() != "errsift_shard");
+        text(
+            families
+                .into_iter()
+                .chain([process::standby(true), process::uptime(clock.monotonic())]),
+        )
+    }
+
     /// All metrics as they stand. Asks no store.
     pub fn text(&self, counted: &Counted, clock: &dyn Clock) -> String {
         let mut families = self.registry.gather();
+        families.push(process::standby(false));
         families.extend(pipeline::families(&counted.counters, &counted.epochs, clock.wall()));
         if let Some(watched) = &counted.operators {
             families.extend(operators::families(watched));
         }
         families.push(process::uptime(clock.monotonic()));
-        families.sort_by(|left, right| left.name().cmp(right.name()));
-        // an operator's families are empty until its dataflow is made
-        families.retain(|family| !family.get_metric().is_empty());
-        let mut text = Vec::new();
-        if let Err(fault) = TextEncoder::new().encode(&families, &mut text) {
-            tracing::error!(%fault, "metrics not encoded");
-        }
-        String::from_utf8_lossy(&text).into_owned()
+        text(families)
     }
+}
+
+fn text(families: impl IntoIterator<Item = MetricFamily>) -> String {
+    let mut families: Vec<_> = families.into_iter().collect();
+    families.sort_by(|left, right| left.name().cmp(right.name()));
+    // an operator's families are empty until its dataflow is made
+    families.retain(|family| !family.get_metric().is_empty());
+    let mut text = Vec::new();
+    if let Err(fault) = TextEncoder::new().encode(&families, &mut text) {
+        tracing::error!(%fault, "metrics not encoded");
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 impl Requests for Metrics {

@@ -30,15 +30,41 @@ pub const TOTALS: &[(&str, &str, Read)] = &[
     ("errsift_flights_total", "Flights executed", |c| &c.flights),
     ("errsift_refused_flights_total", "Commits that the journal refused", |c| &c.refused),
     ("errsift_unknown_flights_total", "Commits whose answer was lost", |c| &c.unknown),
+    (
+        "errsift_journal_regressions_total",
+        "Times that the journal was found without flights that it had executed",
+        |c| &c.regressions,
+    ),
+    (
+        "errsift_journal_healed_jobs_total",
+        "Jobs that a journal which went back was given again",
+        |c| &c.healed_jobs,
+    ),
+    ("errsift_acked_lost_events_total", "Acknowledged events that the stores have lost", |c| {
+        &c.acked_lost
+    }),
     ("errsift_paged_flights_total", "Flights that apply reads back from the journal", |c| &c.paged),
+    ("errsift_merged_jobs_total", "Jobs of closed epochs merged into others", |c| &c.merged),
     ("errsift_applied_epochs_total", "Epochs applied, once for each apply worker", |c| &c.epochs),
     ("errsift_count_rows_total", "Rows of counts applied", |c| &c.count_rows),
     ("errsift_details_rows_total", "Rows of details confirmed", |c| &c.details_rows),
+    (
+        "errsift_set_aside_rows_total",
+        "Rows set aside because the tables refuse them as data",
+        |c| &c.set_aside_rows,
+    ),
+    ("errsift_set_aside_events_total", "Events in such rows", |c| &c.set_aside),
     ("errsift_errors_retries_total", "Attempts on the tables that failed", |c| &c.errors_retries),
     (
         "errsift_pending_lost_total",
         "Batches of pending counts lost until their epoch is applied",
         |c| &c.pending_lost,
+    ),
+    ("errsift_duplicates_total", "Events left out because they came before", |c| &c.duplicates),
+    (
+        "errsift_event_ids_crowded_out_total",
+        "Ids of stored events that were forgotten early, for want of room",
+        |c| &c.event_ids_crowded_out,
     ),
 ];
 
@@ -47,6 +73,9 @@ pub const LEVELS: &[(&str, &str, Read)] = &[
     ("errsift_journaled_events", "Events in all flights of this shard", |c| &c.journaled),
     ("errsift_counted_events", "Events applied to the tables from this shard", |c| &c.counted),
     ("errsift_in_flight_events", "Events taken in and not resolved yet", |c| &c.in_flight),
+    ("errsift_dead_dropped_events", "Events of dead letters that were dropped for good", |c| {
+        &c.dead_dropped
+    }),
     ("errsift_dead_letters", "Rows in the tables' dead letters", |c| &c.dead_letters),
     ("errsift_dead_jobs", "Jobs set aside because they cannot be read", |c| &c.dead_jobs),
     (
@@ -67,6 +96,7 @@ pub const LEVELS: &[(&str, &str, Read)] = &[
     ("errsift_errors_failing", "Threads whose writes to the tables fail now", |c| {
         &c.errors_failing
     }),
+    ("errsift_event_ids", "Ids of stored events that are remembered", |c| &c.event_ids),
 ];
 
 /// All of the pipeline's families but the operators'.
@@ -93,7 +123,8 @@ fn derived(counters: &Counters, epochs: &OpenEpochs, now: Timestamp) -> Vec<Metr
     };
     // read in this order: what is counted was journaled before
     let counted = counters.counted.get();
-    let pending = counters.journaled.get().saturating_sub(counted + counters.dead_events());
+    let set_aside = counters.dead_events() + counters.dead_dropped.get();
+    let pending = counters.journaled.get().saturating_sub(counted + set_aside);
     let difference =
         |value: i64| number(value.unsigned_abs()).copysign(f64::from(value.signum() as i8));
     vec![

@@ -75,6 +75,12 @@ pub fn uptime(monotonic: Duration) -> prometheus::proto::MetricFamily {
     super::family::levels("errsift_uptime_seconds", help, [(&[][..], seconds)])
 }
 
+/// Whether the process waits for a shard that another holds.
+pub fn standby(stands_by: bool) -> prometheus::proto::MetricFamily {
+    let help = "1 while another process holds the shard and this one waits";
+    super::family::levels("errsift_standby", help, [(&[][..], f64::from(u8::from(stands_by)))])
+}
+
 fn constant(options: Opts, value: f64) -> prometheus::Result<Box<dyn Collector>> {
     let gauge = Gauge::with_opts(options)?;
     gauge.set(value);

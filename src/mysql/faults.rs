@@ -59,6 +59,24 @@ const TRANSIENT: &[u16] = &[
     1615, // table changed underneath
 ];
 
+/// Server errors about a row's values, which another row may not have: the row is set aside and the
+/// others go on. An error that would meet every row alike (no such table or column, a column without
+/// a default, no privilege) is none of these: setting aside would empty the journal into the dead
+/// letters, and a person has to act anyway.
+const OF_DATA: &[u16] = &[
+    1048, // NULL where none is allowed, as from a trigger
+    1062, 1586, // an index that somebody made unique
+    1118, // a row too large for its page
+    1216, 1217, 1451, 1452, // a foreign key
+    1264, 1265, 1406, 1690, // out of range, cut, too long, or a sum that does not fit
+    1292, 1300, 1366, 1411, 1441, 1916,
+    1918, // a value or character that the column's type does not have
+    1365, // division by zero in a generated column or trigger
+    1526, 1748, // no partition for the row's time
+    1644, // SIGNAL of a trigger
+    3819, 4025, // a CHECK constraint: MySQL's number and MariaDB's
+];
+
 /// Why a statement, or a step between two, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -95,6 +113,11 @@ impl Failure {
             Self::Server(error) => Some(error.code),
             _ => None,
         }
+    }
+
+    /// Whether the server refused a row for what is in it.
+    pub fn is_of_data(&self) -> bool {
+        self.code().is_some_and(|code| OF_DATA.contains(&code))
     }
 
     /// Whether the connection is as good as before. All but waits and deadlocks drop it: a
@@ -164,6 +187,18 @@ mod tests {
         assert!(matches!(commit(Failure::TimedOut(Duration::ZERO)), ErrorsFault::Unknown(_)));
         assert!(matches!(commit(server(1053)), ErrorsFault::Unknown(_)));
         assert!(matches!(commit(server(1213)), ErrorsFault::Transient(_)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_every_row_is_not_of_data() {
+        for code in [1048, 1264, 1292, 1366, 1406, 1452, 1526, 1644, 1690, 3819, 4025] {
+            assert!(server(code).is_of_data(), "{code}");
+        }
+        for code in [1044, 1054, 1064, 1142, 1146, 1153, 1205, 1213, 1290, 1364] {
+            assert!(!server(code).is_of_data(), "{code}");
+        }
+        assert!(OF_DATA.iter().all(|code| !TRANSIENT.contains(code)));
+        assert!(!Failure::Commit(Box::new(server(4025))).is_of_data());
     }
 
     #[test]

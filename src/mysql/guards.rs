@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
-use errsift_pipeline::ports::errors::{Claim, ErrorsFault, Guard, Guards, Range};
+use errsift_pipeline::ports::errors::{
+    Claim, DeadLetters, ErrorsFault, Guard, Guards, Range, Settled,
+};
+use mysql_async::Row;
 
 use super::{
     faults::{Failure, LOCK_WAIT},
@@ -18,9 +21,9 @@ pub struct Inspector {
 }
 
 impl InspectGuards for Inspector {
-    fn guards(&mut self) -> Result<Guards, ErrorsFault> {
+    fn settled(&mut self) -> Result<Settled, ErrorsFault> {
         let shard = self.shard;
-        self.session.run(async |live| read(live, shard).await)
+        self.session.run(async |live| settled(live, shard).await)
     }
 }
 
@@ -87,14 +90,40 @@ async fn kill_predecessors(live: &mut Live, claim: &Claim) -> Result<(), Failure
     Ok(())
 }
 
+/// The guard rows and what was set aside. One statement, because a statement is what READ
+/// COMMITTED gives one snapshot to.
+pub async fn settled(live: &mut Live, shard: Shard) -> Result<Settled, Failure> {
+    let sql = format!(
+        "SELECT part, term, nonce, epoch, seq, events, dropped FROM applied_epochs \
+         WHERE shard = {shard} UNION ALL SELECT NULL, COUNT(*), \
+         CAST(COALESCE(SUM(`count`), 0) AS UNSIGNED), 0, 0, 0, 0 \
+         FROM dead_letters WHERE shard = {shard}"
+    );
+    let rows = live.query(&sql).await?;
+    let (mut parts, mut dead) = (Vec::with_capacity(rows.len()), DeadLetters::default());
+    for row in rows {
+        if column::<Option<u64>>(&row, 0)?.is_some() {
+            parts.push(row);
+        } else {
+            dead = DeadLetters { rows: column(&row, 1)?, events: column(&row, 2)? };
+        }
+    }
+    Ok(Settled { guards: guards(&parts)?, dead })
+}
+
 async fn read_present(live: &mut Live, shard: Shard) -> Result<(Guards, usize), Failure> {
     let rows = live
         .query(&format!(
-            "SELECT part, term, nonce, epoch, seq, events FROM applied_epochs WHERE shard = {shard}"
+            "SELECT part, term, nonce, epoch, seq, events, dropped \
+             FROM applied_epochs WHERE shard = {shard}"
         ))
         .await?;
+    Ok((guards(&rows)?, rows.len()))
+}
+
+fn guards(rows: &[Row]) -> Result<Guards, Failure> {
     let mut guards = [Guard::default(); Part::COUNT];
-    for row in &rows {
+    for row in rows {
         let guard = guards
             .get_mut(column::<usize>(row, 0)?)
             .ok_or_else(|| Failure::Value("a guard row of an unknown part".to_owned()))?;
@@ -104,9 +133,10 @@ async fn read_present(live: &mut Live, shard: Shard) -> Result<(Guards, usize), 
             epoch: Epoch(column(row, 3)?),
             seq: Seq(column(row, 4)?),
             events: column(row, 5)?,
+            dropped: column(row, 6)?,
         };
     }
-    Ok((guards, rows.len()))
+    Ok(guards)
 }
 
 /// Moves the guards of a range's parts; `false` if one of them was not where the range says.

@@ -10,6 +10,7 @@
 
 mod address;
 mod check;
+mod dead;
 mod faults;
 mod guards;
 mod privileges;
@@ -19,6 +20,7 @@ mod rows;
 mod schema;
 mod select;
 mod session;
+mod set_aside;
 mod writer;
 
 use errsift_ops::{id::Shard, timestamp::Timestamp};
@@ -30,6 +32,7 @@ pub use self::address::MysqlUrlFault;
 use self::session::Session;
 use crate::{
     check::{Check, Demand},
+    dead::DeadRows,
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
@@ -100,6 +103,11 @@ impl MysqlErrors {
     /// Reads the guard rows of `shard` from tables as they are.
     pub fn inspect(&self, shard: Shard) -> Box<dyn InspectGuards> {
         Box::new(guards::Inspector { session: self.session(None), shard })
+    }
+
+    /// The dead letters of `shard`, in tables as they are.
+    pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
+        Box::new(dead::Letters { session: self.session(None), shard })
     }
 
     fn session(&self, demand: Option<Demand>) -> Session {

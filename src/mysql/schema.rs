@@ -98,6 +98,8 @@ const MIGRATIONS: &[&[&str]] = &[
             ADD INDEX by_environment (environment), ADD INDEX by_message (message(64)),
             ALGORITHM=INPLACE, LOCK=NONE",
     ],
+    // dead letters that are given up stay in the ledger
+    &["ALTER TABLE applied_epochs ADD COLUMN dropped BIGINT UNSIGNED NOT NULL DEFAULT 0"],
 ];
 
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]

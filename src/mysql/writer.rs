@@ -1,8 +1,12 @@
 //! Writes details, counts and windows.
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard, tally::Tally};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards, Range,
+use errsift_pipeline::{
+    failpoints,
+    ports::errors::{
+        Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards,
+        Range, Settled,
+    },
 };
 
 use super::{
@@ -11,15 +15,16 @@ use super::{
     rows::{
         Frame, push_bytes, push_datetime, push_number, push_text, push_text_or_null, statements,
     },
-    session::{Live, Session, column},
+    session::{Live, Session},
+    set_aside,
 };
 use crate::{tags, totals::totals};
 
-// IGNORE turns all errors into warnings, cut text included: lengths are settled before
+// not IGNORE, which turns all errors into warnings: words that are refused would be lost unseen
 const DETAILS: Frame = Frame {
-    head: "INSERT IGNORE INTO error_details (fingerprint, `rule`, message, stack_trace, `type`, \
+    head: "INSERT INTO error_details (fingerprint, `rule`, message, stack_trace, `type`, \
            `level`, service, environment, `release`, tags) VALUES ",
-    tail: "",
+    tail: " ON DUPLICATE KEY UPDATE fingerprint = VALUES(fingerprint)",
 };
 const COUNTS: Frame = Frame {
     head: "INSERT INTO error_counts (fingerprint, `count`, first_seen, last_seen) VALUES ",
@@ -48,7 +53,11 @@ impl ErrorsWriter for Writer {
         self.session.run(async |live| guards::take(live, claim).await)
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         // in order of the key, so that two writers do not wait for each other in a circle
         let mut sorted: Vec<&DetailsRow> = rows.iter().collect();
         sorted.sort_by_key(|(fingerprint, _)| *fingerprint);
@@ -57,12 +66,11 @@ impl ErrorsWriter for Writer {
             .map(|row| Ok((row, tags::to_json(&row.1.payload.tags)?)))
             .collect::<Result<Vec<_>, serde_json::Error>>()
             .map_err(|error| ErrorsFault::Denied(error.to_string()))?;
-        self.session.run(async |live| {
-            let rows = with_tags.iter().map(|(row, tags)| (*row, tags.as_str()));
-            for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
-                live.run(&sql).await?;
+        self.session.run(async |live| match store(live, &with_tags).await {
+            Err(failure) if failure.is_of_data() => {
+                set_aside::store_words(live, shard, &with_tags).await
             }
-            Ok(())
+            stored => stored.map(|()| DeadLetters::default()),
         })
     }
 
@@ -77,29 +85,32 @@ impl ErrorsWriter for Writer {
         self.session.run(async |live| guards::read(live, shard).await)
     }
 
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault> {
-        self.session.run(async |live| {
-            let sql = format!(
-                "SELECT COUNT(*), CAST(COALESCE(SUM(`count`), 0) AS UNSIGNED) \
-                 FROM dead_letters WHERE shard = {shard}"
-            );
-            let rows = live.query(&sql).await?;
-            let row = rows.first().ok_or_else(|| Failure::Value("no sum".to_owned()))?;
-            Ok(DeadLetters { rows: column(row, 0)?, events: column(row, 1)? })
-        })
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
+        self.session.run(async |live| guards::settled(live, shard).await)
     }
 }
 
+/// Once as one piece, and if some row is refused as data, again in halves.
 async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Applied, Failure> {
     live.run("START TRANSACTION").await?;
-    match write(live, claim, range).await {
-        Ok(Applied::Done) => {
-            live.commit().await?;
-            Ok(Applied::Done)
+    let written = write(live, claim, range).await;
+    let written = match written {
+        Err(failure) if failure.is_of_data() => {
+            live.run("ROLLBACK").await?;
+            live.run("START TRANSACTION").await?;
+            set_aside::write(live, claim, range).await
         }
+        written => written,
+    };
+    match written {
         Ok(Applied::GuardMoved) => {
             live.rollback().await;
             Ok(Applied::GuardMoved)
+        }
+        Ok(applied) => {
+            failpoints::pass("apply_commit");
+            live.commit().await?;
+            Ok(applied)
         }
         Err(failure) => {
             live.rollback().await;
@@ -108,22 +119,39 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
     }
 }
 
+/// Stores words unless they are stored.
+pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
+    let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
+    for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
+        live.run(&sql).await?;
+    }
+    Ok(())
+}
+
 /// Everything between START TRANSACTION and its end. The guard comes first: its row locks keep
 /// any other writer of these parts out until then.
 async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Applied, Failure> {
     if !guards::advance(live, claim, range).await? {
         return Ok(Applied::GuardMoved);
     }
+    failpoints::pass("apply_guarded");
+    add(live, range.rows).await?;
+    Ok(Applied::Done)
+}
+
+/// Adds rows, sorted by fingerprint, to counts and windows.
+pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<(), Failure> {
     let bytes_max = live.statement_bytes_max();
-    for sql in statements(COUNTS, bytes_max, totals(range.rows), push_count) {
+    for sql in statements(COUNTS, bytes_max, totals(rows), push_count) {
         live.run(&sql).await?;
     }
-    let mut windows: Vec<&CountRow> = range.rows.iter().collect();
+    failpoints::pass("apply_counted");
+    let mut windows: Vec<&CountRow> = rows.iter().collect();
     windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
     for sql in statements(WINDOWS, bytes_max, windows.into_iter(), push_window) {
         live.run(&sql).await?;
     }
-    Ok(Applied::Done)
+    Ok(())
 }
 
 fn push_count(sql: &mut String, (fingerprint, tally): (Fingerprint, Tally)) {

@@ -4,15 +4,24 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq, Term},
+    timestamp::Timestamp,
 };
-use errsift_pipeline::ports::{
-    dead::{Aside, DeadJobs, Recovery, SetAside},
-    errors::Claim,
-    journal::{Backlog, Fence, JournalFault, JournalSize, Page},
+use errsift_pipeline::{
+    ports::{
+        dead::{Aside, DeadJobs, Recovery, SetAside},
+        errors::Claim,
+        holder::{Beat, Holder},
+        journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
+    },
+    settings::PAGE_BYTES_MAX,
 };
-use redis::{Connection, FromRedisValue, Script, Value};
+use redis::{
+    Connection, ConnectionInfo, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value,
+};
 
-use super::{ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, wire};
+use super::{
+    ANSWER_MAX, CONNECT_MAX, Keys, RedisStore, check, follow, holder, sentinel::Node, wire,
+};
 
 /// Counts added by one script, well below what Lua can take on its stack.
 const PENDING_ROWS: usize = 1_000;
@@ -24,27 +33,56 @@ const FIELDS: usize = 500;
 /// turn, and neither side holds more than this.
 const ROUND_TRIP_FIELDS: usize = 4_000;
 
+/// Pieces of the list of event ids that are read at once.
+const ID_PIECES: usize = 64;
+
 /// Drops the jobs up to ARGV[1], but none after the last flight, counted from the base that holds
 /// at this very instant, so that a trim that comes late or twice drops nothing else; and the
-/// pending counts behind the further keys.
+/// pending counts behind the further keys. The event ids of the dropped jobs, ARGV[3] and up, go to
+/// the list of ids; what that has from before ARGV[2], in ms, goes.
 const TRIM: &str = r"
 local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
 local last = tonumber(redis.call('HGET', KEYS[3], 'seq') or '0')
 local upto = math.min(tonumber(ARGV[1]), last)
+for i = 3, #ARGV do
+  if struct.unpack('<I8', ARGV[i]) >= base then redis.call('RPUSH', KEYS[4], ARGV[i]) end
+end
+local oldest = redis.call('LRANGE', KEYS[4], 0, 0)[1]
+while oldest and (#oldest < 16 or struct.unpack('<i8', oldest, 9) < tonumber(ARGV[2])) do
+  redis.call('LTRIM', KEYS[4], 1, -1)
+  oldest = redis.call('LRANGE', KEYS[4], 0, 0)[1]
+end
 if upto >= base then
   redis.call('LTRIM', KEYS[1], upto - base + 1, -1)
   redis.call('HSET', KEYS[2], 'base', string.format('%.0f', upto + 1))
 end
-for i = 4, #KEYS do redis.call('UNLINK', KEYS[i]) end
+for i = 5, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1
 ";
 
-/// Jobs from number ARGV[1] on, at most ARGV[2], and the base they were counted from: at one
-/// instant, because a predecessor that is not fenced yet may trim.
+/// Jobs from number ARGV[1] on, at most ARGV[2] and no further one once ARGV[3] bytes are reached,
+/// and the base they were counted from: at one instant, because a predecessor that is not fenced
+/// yet may trim. Few at a time, so that the script holds no more than it gives.
 const PAGE: &str = r"
 local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
 local first = math.max(tonumber(ARGV[1]) - base, 0)
-return {base, redis.call('LRANGE', KEYS[1], first, first + tonumber(ARGV[2]) - 1)}
+local last = first + tonumber(ARGV[2]) - 1
+local jobs, bytes, step = {}, 0, 1
+while first <= last and bytes < tonumber(ARGV[3]) do
+  local more = redis.call('LRANGE', KEYS[1], first, math.min(first + step - 1, last))
+  if #more == 0 then break end
+  local grown = 0
+  for _, job in ipairs(more) do
+    if bytes < tonumber(ARGV[3]) then
+      jobs[#jobs + 1] = job
+      bytes = bytes + #job
+      grown = grown + #job
+    end
+  end
+  first = first + #more
+  step = grown < 65536 and math.min(step * 2, 256) or math.max(math.floor(step / 2), 1)
+end
+return {base, jobs}
 ";
 
 /// Adds to pending counts, unless another writer has taken the shard.
@@ -54,14 +92,29 @@ for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1
 ";
 
+/// Puts ARGV[2] in the place of flight ARGV[3], and ARGV[4] in those of the flights that follow, if
+/// term ARGV[1] holds the shard and the list has all of them; they ascend.
+const MERGE: &str = r"
+if redis.call('HGET', KEYS[3], 'term') ~= ARGV[1] then return 0 end
+local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '1')
+local last = base + redis.call('LLEN', KEYS[1]) - 1
+if tonumber(ARGV[5]) < base or tonumber(ARGV[3]) > last then return 0 end
+redis.call('LSET', KEYS[1], tonumber(ARGV[3]) - base, ARGV[2])
+for i = 5, #ARGV do redis.call('LSET', KEYS[1], tonumber(ARGV[i]) - base, ARGV[4]) end
+return 1
+";
+
 /// A reading end of a shard's journal on Redis: one connection, made when first used and again
 /// after it broke.
 pub struct RedisBacklog {
     store: RedisStore,
     connection: Option<Connection>,
+    /// The connection's server, if sentinels named it.
+    node: Option<Node>,
     page: Script,
     trim: Script,
     add_pending: Script,
+    merge: Script,
 }
 
 impl RedisBacklog {
@@ -69,31 +122,59 @@ impl RedisBacklog {
         Self {
             store,
             connection: None,
+            node: None,
             page: Script::new(PAGE),
             trim: Script::new(TRIM),
             add_pending: Script::new(ADD_PENDING),
+            merge: Script::new(MERGE),
         }
     }
 
-    /// Asks on the connection; drops it if the answer did not come.
+    /// Asks on the connection; drops it if the answer did not come, or if its server is no master
+    /// any more.
     pub(super) fn ask<T>(
         &mut self,
         ask: impl FnOnce(&mut Connection, &Keys) -> redis::RedisResult<T>,
     ) -> Result<T, JournalFault> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(connect(&self.store).map_err(JournalFault::new)?),
+        // a connection that was idle does not show that its server has been replaced
+        if self.store.is_outdated(self.node.as_ref()) {
+            self.connection = None;
+        }
+        let connection = if let Some(connection) = &mut self.connection {
+            connection
+        } else {
+            let (connection, node) = connect(&self.store)?;
+            self.node = node;
+            self.connection.insert(connection)
         };
         let answer = ask(connection, &self.store.keys);
-        if answer.as_ref().is_err_and(redis::RedisError::is_unrecoverable_error) {
+        if answer.as_ref().is_err_and(|error| {
+            error.is_unrecoverable_error()
+                || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        }) {
             self.connection = None;
         }
         answer.map_err(JournalFault::new)
     }
 }
 
-fn connect(store: &RedisStore) -> redis::RedisResult<Connection> {
-    let connection = store.client.get_connection_with_timeout(CONNECT_MAX)?;
+fn connect(store: &RedisStore) -> Result<(Connection, Option<Node>), JournalFault> {
+    let (info, node) = store.place()?;
+    let connected = open(info).map_err(JournalFault::new).and_then(|mut connection| {
+        if node.is_some() {
+            let role = redis::cmd("ROLE").query(&mut connection).map_err(JournalFault::new)?;
+            follow::demand_master(&role)?;
+        }
+        Ok(connection)
+    });
+    match connected {
+        Ok(connection) => Ok((connection, node)),
+        Err(fault) => Err(follow::named(store, node.as_ref(), fault)),
+    }
+}
+
+fn open(info: ConnectionInfo) -> redis::RedisResult<Connection> {
+    let connection = redis::Client::open(info)?.get_connection_with_timeout(CONNECT_MAX)?;
     connection.set_read_timeout(Some(ANSWER_MAX))?;
     connection.set_write_timeout(Some(ANSWER_MAX))?;
     Ok(connection)
@@ -104,22 +185,14 @@ impl Backlog for RedisBacklog {
         let script = self.page.clone();
         self.ask(|connection, keys| {
             let mut call = script.prepare_invoke();
-            call.key(&keys.journal).key(&keys.pos).arg(from.0).arg(jobs_max);
+            call.key(&keys.journal).key(&keys.pos).arg(from.0).arg(jobs_max).arg(PAGE_BYTES_MAX);
             let (base, jobs): (u64, Vec<Vec<u8>>) = call.invoke(connection)?;
             Ok(Page { base: Seq(base), jobs: jobs.into_iter().map(Bytes::from).collect() })
         })
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        let script = self.trim.clone();
-        self.ask(|connection, keys| {
-            let mut call = script.prepare_invoke();
-            call.key(&keys.journal).key(&keys.pos).key(&keys.fence).arg(upto.0);
-            for epoch in epochs {
-                call.key(keys.pending(*epoch));
-            }
-            call.invoke(connection)
-        })
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
     }
 
     fn add_pending(
@@ -252,5 +325,89 @@ impl Backlog for RedisBacklog {
 
     fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
         self.note_starts(claim, recovery)
+    }
+
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        let demand = self.store.demand;
+        if demand.allow_weaker {
+            return Ok(None);
+        }
+        let checks = check::wanted(demand.durability, |name| {
+            self.ask(|connection, _| {
+                Ok(match redis::cmd("CONFIG").arg(&["GET", name]).query(connection) {
+                    Err(error) if error.is_unrecoverable_error() => return Err(error),
+                    // one that the server does not tell is judged like any other
+                    answer => answer.unwrap_or(Value::Nil),
+                })
+            })
+        })?;
+        Ok(demand.judge("redis", &checks).err())
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let script = self.trim.clone();
+        self.ask(|connection, keys| {
+            let mut call = script.prepare_invoke();
+            call.key(&keys.journal).key(&keys.pos).key(&keys.fence).key(&keys.ids);
+            for epoch in epochs {
+                call.key(keys.pending(*epoch));
+            }
+            call.arg(upto.0).arg(since.millis());
+            for ids in ids {
+                call.arg(ids.to_bytes());
+            }
+            call.invoke(connection)
+        })
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        let mut kept = Vec::new();
+        for first in (0..).step_by(ID_PIECES) {
+            let pieces: Vec<Vec<u8>> = self.ask(|connection, keys| {
+                let mut range = redis::cmd("LRANGE");
+                range.arg(&keys.ids).arg(first).arg(first + ID_PIECES - 1).query(connection)
+            })?;
+            let last = pieces.len() < ID_PIECES;
+            // one that somebody else has put there is no reason not to start
+            kept.extend(pieces.iter().filter_map(|bytes| JobIds::from_bytes(bytes)));
+            if last {
+                break;
+            }
+        }
+        Ok(kept)
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        if merge.blanked.is_empty() {
+            return Ok(false);
+        }
+        let script = self.merge.clone();
+        self.ask(|connection, keys| {
+            let mut call = script.prepare_invoke();
+            call.key(&keys.journal).key(&keys.pos).key(&keys.fence);
+            call.arg(merge.term.0).arg(&merge.job[..]).arg(merge.seq.0).arg(&Merge::blank()[..]);
+            for seq in &merge.blanked {
+                call.arg(seq.0);
+            }
+            call.invoke(connection)
+        })
+    }
+
+    fn beat(&mut self, mark: &Holder) -> Result<Beat, JournalFault> {
+        holder::beat(self, mark)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        holder::read(self)
+    }
+
+    fn release(&mut self, mark: &Holder) -> Result<(), JournalFault> {
+        holder::release(self, mark)
     }
 }

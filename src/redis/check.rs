@@ -5,7 +5,7 @@ use std::io::Write;
 use errsift_pipeline::ports::journal::JournalFault;
 use redis::{Cmd, FromRedisValue, InfoDict, Value};
 
-use super::{RedisStore, commit::REPLICAS, permissions, wire::Wire};
+use super::{RedisStore, commit::REPLICAS, permissions, quorum, wire::Wire};
 use crate::{
     check::{Check, Verdict},
     durability::Durability,
@@ -64,17 +64,19 @@ const MEMORY_PERCENT_MAX: u64 = 90;
 pub fn check(store: &RedisStore) -> Result<Vec<Check>, JournalFault> {
     let mut wire = Wire::connect(store)?;
     let encryption = wire.writer.encryption();
-    let tls = encryption.unwrap_or_else(|| "none, the URL is not rediss://".to_owned());
+    let tls = encryption.unwrap_or_else(|| "none, the URL does not begin with rediss".to_owned());
     let mut checks = vec![Check::new("tls", tls, Verdict::Ok, "")];
+    checks.extend(quorum::check(store, &mut wire)?);
     checks.extend(standing(store.demand.durability, &mut wire)?);
     checks.push(permissions::check(store, &mut wire, true)?);
-    checks.extend(wanted(store, &mut wire)?);
+    checks.extend(wanted(store.demand.durability, |name| get(&mut wire, name))?);
     Ok(checks)
 }
 
 /// Judges what people set.
 pub fn settings(store: &RedisStore) -> Result<Vec<Check>, JournalFault> {
-    wanted(store, &mut Wire::connect(store)?)
+    let mut wire = Wire::connect(store)?;
+    wanted(store.demand.durability, |name| get(&mut wire, name))
 }
 
 /// Refuses a server whose settings are weaker than asked, or cannot be read, unless that was
@@ -82,16 +84,18 @@ pub fn settings(store: &RedisStore) -> Result<Vec<Check>, JournalFault> {
 /// half of a commit through.
 pub(super) fn demand(store: &RedisStore, wire: &mut Wire) -> Result<(), JournalFault> {
     let mut checks = vec![permissions::check(store, wire, false)?];
-    checks.extend(wanted(store, wire)?);
+    checks.extend(wanted(store.demand.durability, |name| get(wire, name))?);
     store.demand.judge("redis", &checks).map_err(JournalFault::new)
 }
 
-/// What people set, and what does not change by itself.
-fn wanted(store: &RedisStore, wire: &mut Wire) -> Result<Vec<Check>, JournalFault> {
-    let durability = store.demand.durability;
+/// What people set, and what does not change by itself; `get` asks for a setting.
+pub(super) fn wanted(
+    durability: Durability,
+    mut get: impl FnMut(&str) -> Result<Value, JournalFault>,
+) -> Result<Vec<Check>, JournalFault> {
     let mut checks = Vec::new();
     for wanted in WANTED.iter().filter(|wanted| wanted.levels.contains(&durability)) {
-        let value = setting(wire, wanted.setting)?;
+        let value = read_setting(get(wanted.setting)?);
         let verdict = match &value {
             Some(value) if wanted.good.contains(&value.as_str()) => Verdict::Ok,
             Some(_) => Verdict::Weaker,
@@ -179,14 +183,20 @@ fn memory(used: Option<u64>, max: Option<u64>) -> Check {
 }
 
 /// One setting's value; `None` if the server does not tell (CONFIG is often taken away).
-fn setting(wire: &mut Wire, name: &str) -> Result<Option<String>, JournalFault> {
-    Ok(match ask(wire, redis::cmd("CONFIG").arg("GET").arg(name))? {
-        Value::Array(pair) => match &pair[..] {
-            [_, Value::BulkString(value)] => Some(String::from_utf8_lossy(value).into_owned()),
-            _ => None,
-        },
+fn read_setting(answer: Value) -> Option<String> {
+    let Value::Array(pair) = answer else { return None };
+    match &pair[..] {
+        [_, Value::BulkString(value)] => Some(String::from_utf8_lossy(value).into_owned()),
         _ => None,
-    })
+    }
+}
+
+pub(super) fn setting(wire: &mut Wire, name: &str) -> Result<Option<String>, JournalFault> {
+    get(wire, name).map(read_setting)
+}
+
+fn get(wire: &mut Wire, name: &str) -> Result<Value, JournalFault> {
+    ask(wire, redis::cmd("CONFIG").arg("GET").arg(name))
 }
 
 /// Sends one command; an error answer is an answer.

@@ -9,7 +9,7 @@ use errsift_ops::id::Seq;
 use errsift_pipeline::ports::journal::{
     Armed, Commit, CommitFault, CommitResult, Fence, JournalFault,
 };
-use redis::{Cmd, Value};
+use redis::{Cmd, ServerErrorKind, Value};
 
 use super::{ANSWER_MAX, Keys, RedisStore, check, wire, wire::Wire};
 use crate::durability::Durability;
@@ -139,6 +139,9 @@ impl Expected {
             _ => None,
         });
         let reason = reason.unwrap_or_else(|| "EXEC was refused".to_owned());
+        if answers.iter().any(is_demoted) {
+            return Err(CommitFault::Refused { reason, armed: None });
+        }
         match found {
             Ok(found) if *found == self.before => Err(CommitFault::Refused {
                 reason,
@@ -148,6 +151,15 @@ impl Expected {
             Ok(_) | Err(_) => Err(CommitFault::Refused { reason, armed: None }),
         }
     }
+}
+
+/// Whether an answer shows a server that is not the master, or perhaps not for long: the next try
+/// is to look for the master again.
+fn is_demoted(answer: &Value) -> bool {
+    let Value::ServerError(error) = answer else { return false };
+    let kind = error.kind();
+    matches!(kind, Some(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+        || error.code() == "NOREPLICAS"
 }
 
 #[cfg(test)]
@@ -202,6 +214,22 @@ mod tests {
         assert!(matches!(refused, Err(CommitFault::Refused { armed: Some(_), .. })));
         let moved = Fence { term: Term(3), ..BEFORE };
         assert!(matches!(decide(aborted(), moved), Err(CommitFault::Moved { .. })));
+    }
+
+    #[test]
+    fn a_server_that_is_no_master_is_let_go() {
+        let expected = Expected { before: BEFORE, after: AFTER, replicated: false };
+        for refusal in [
+            "READONLY You can't write against a read only replica.",
+            "NOREPLICAS Not enough good replicas to write.",
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ] {
+            let (push, set) = (error(refusal), error(refusal));
+            let exec = error("EXECABORT Transaction discarded because of previous errors.");
+            let answers = [Value::Okay, push, set, exec, Value::Okay, read(BEFORE)];
+            let refused = expected.decide(&answers);
+            assert!(matches!(refused, Err(CommitFault::Refused { armed: None, .. })), "{refusal}");
+        }
     }
 
     #[test]

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use errsift_ops::id::Nonce;
-use errsift_pipeline::ports::journal::{
-    Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
-    Progress,
+use errsift_pipeline::ports::{
+    heal::Heal,
+    journal::{
+        Acquired, Armed, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal, JournalFault,
+        NUMBER_MAX, Progress,
+    },
 };
 use redis::Value;
 
 use super::{
-    Keys, RedisStore, check, commit,
+    RedisStore, check, commit, heal,
     link::{Due, Link},
     wire::{self, Wire},
 };
@@ -41,6 +44,23 @@ impl RedisJournal {
         Self { store, link: None }
     }
 
+    /// Ends the connection that there is: what it may still hear is nobody's any more.
+    fn let_go(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.close();
+        }
+    }
+
+    /// Makes a new connection; the one before may still be open, when the fence has moved.
+    fn dial(
+        &mut self,
+        prepare: impl FnOnce(&RedisStore, &mut Wire) -> Result<(), JournalFault> + Send + 'static,
+        done: FenceDone,
+    ) {
+        self.let_go();
+        self.link = Some(Link::dial(self.store.clone(), prepare, done));
+    }
+
     /// One try.
     fn take(&self, wire: &mut Wire, nonce: Nonce, at_least: Progress) -> Result<Try, JournalFault> {
         let keys = &self.store.keys;
@@ -53,7 +73,7 @@ impl RedisJournal {
             return Ok(Try::Unlike(unlike));
         }
         let behind = at_least.leaves_behind(&before);
-        let after = at_least.taken(&before, nonce);
+        let after = at_least.taken(&before, nonce)?;
         wire.call(&redis::cmd("MULTI"))?;
         wire.call(redis::cmd("HSET").arg(&keys.fence).arg(&[
             ("term", after.term.0),
@@ -90,7 +110,7 @@ impl RedisJournal {
 
     /// Commits and trims keep fence and list together: if they differ, somebody else has changed
     /// the keys, and going on would number new flights like old ones or trim the wrong jobs.
-    fn check_list(
+    pub(super) fn check_list(
         &self,
         wire: &mut Wire,
         fence: &Fence,
@@ -99,9 +119,17 @@ impl RedisJournal {
         let jobs = wire.call(redis::cmd("LLEN").arg(&keys.journal))?;
         let jobs: u64 = redis::from_redis_value(jobs).map_err(JournalFault::new)?;
         let base = wire.call(redis::cmd("HGET").arg(&keys.pos).arg("base"))?;
-        let base: Option<u64> = redis::from_redis_value(base).map_err(JournalFault::new)?;
-        let base = base.unwrap_or(1);
-        if base.checked_add(jobs) == Some(fence.seq.next().0) {
+        let base: Option<String> = redis::from_redis_value(base).map_err(JournalFault::new)?;
+        let base = base.unwrap_or_else(|| "1".to_owned());
+        let Some(base) = base.parse().ok().filter(|base| (1..NUMBER_MAX).contains(base)) else {
+            return Err(JournalFault::new(format!(
+                "key {}: base is {}, not the number of a flight; restore it, or choose another \
+                 --shard",
+                keys.pos,
+                base.escape_debug()
+            )));
+        };
+        if fence.seq.0.checked_add(1) == Some(base + jobs) {
             return Ok(Ok(()));
         }
         Ok(Err(JournalFault::new(format!(
@@ -112,10 +140,15 @@ impl RedisJournal {
     }
 
     /// A key of another type would let half of a commit through.
-    fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
+    pub(super) fn check_types(&self, wire: &mut Wire) -> Result<(), JournalFault> {
         let keys = &self.store.keys;
-        let Keys { fence, journal, pos, dead, .. } = &**keys;
-        for (key, expected) in [(fence, "hash"), (journal, "list"), (pos, "hash"), (dead, "list")] {
+        for (key, expected) in [
+            (&keys.fence, "hash"),
+            (&keys.journal, "list"),
+            (&keys.pos, "hash"),
+            (&keys.ids, "list"),
+            (&keys.dead, "list"),
+        ] {
             let found = wire.call(redis::cmd("TYPE").arg(key))?;
             let found: String = redis::from_redis_value(found).map_err(JournalFault::new)?;
             if found != "none" && found != expected {
@@ -135,7 +168,11 @@ impl Journal for RedisJournal {
         for _ in 0..ACQUIRE_TRIES {
             match self.take(&mut wire, nonce, at_least)? {
                 Try::Taken(acquired) => {
-                    self.link = Some(Link::over(wire, *acquired.armed.fence())?);
+                    // or a failover would take the term back, and with it the fence
+                    commit::demand_replicated(&self.store, &mut wire)?;
+                    self.let_go();
+                    let link = Link::over(wire, *acquired.armed.fence(), &self.store)?;
+                    self.link = Some(link);
                     return Ok(acquired);
                 }
                 Try::Overtaken => unlike = None,
@@ -174,6 +211,10 @@ impl Journal for RedisJournal {
     }
 
     fn rearm(&mut self, done: FenceDone) {
-        self.link = Some(Link::dial(self.store.clone(), done));
+        self.dial(|_, _| Ok(()), done);
+    }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        self.dial(move |store, wire| heal::give_back(store, wire, &heal), done);
     }
 }

@@ -6,13 +6,14 @@ use std::{
     thread,
 };
 
-use errsift_pipeline::ports::journal::{
-    Armed, CommitDone, CommitFault, Fence, FenceDone, JournalFault,
+use errsift_pipeline::{
+    failpoints,
+    ports::journal::{Armed, CommitDone, CommitFault, Fence, FenceDone, JournalFault},
 };
 use redis::Value;
 
 use super::{
-    RedisStore, check, commit,
+    RedisStore, check, commit, follow,
     stream::Outgoing,
     wire,
     wire::{TICKS_MAX, Wire},
@@ -55,18 +56,27 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Link {
     /// A link over a connection whose fence is watched.
-    pub(super) fn over(wire: Wire, watched: Fence) -> Result<Arc<Self>, JournalFault> {
+    pub(super) fn over(
+        wire: Wire,
+        watched: Fence,
+        store: &RedisStore,
+    ) -> Result<Arc<Self>, JournalFault> {
         let link = Arc::new(Self::default());
         *locked(&link.watched) = Some(watched);
         let reader = Arc::clone(&link);
         link.open(&wire)?;
+        follow::masters(store, &wire, &link)?;
         spawn(move || reader.read(wire))?;
         Ok(link)
     }
 
     /// A link that is being made: it connects on a thread of its own, checks what the server's
-    /// settings promise, watches and reads the fence, and tells `done`.
-    pub(super) fn dial(store: RedisStore, done: FenceDone) -> Arc<Self> {
+    /// settings promise, lets `prepare` do its part, watches and reads the fence, and tells `done`.
+    pub(super) fn dial(
+        store: RedisStore,
+        prepare: impl FnOnce(&RedisStore, &mut Wire) -> Result<(), JournalFault> + Send + 'static,
+        done: FenceDone,
+    ) -> Arc<Self> {
         let link = Arc::new(Self::default());
         let reader = Arc::clone(&link);
         // whoever gets it: the thread, or this one if there is no thread to be had
@@ -76,11 +86,13 @@ impl Link {
             let Some(done) = locked(&hear).take() else { return };
             let armed = Wire::connect(&store).and_then(|mut wire| {
                 check::demand(&store, &mut wire)?;
+                prepare(&store, &mut wire)?;
                 wire.call(redis::cmd("WATCH").arg(&store.keys.fence))?;
                 let fence = wire::fence(&wire.call(&wire::read_fence(&store.keys.fence))?)?;
                 commit::demand_replicated(&store, &mut wire)?;
                 *locked(&reader.watched) = Some(fence);
                 reader.open(&wire)?;
+                follow::masters(&store, &wire, &reader)?;
                 Ok((wire, fence))
             });
             match armed {
@@ -104,6 +116,18 @@ impl Link {
         Ok(())
     }
 
+    /// Ends the connection: who waits for an answer hears that it is lost, and nothing more is sent.
+    pub(super) fn close(&self) {
+        if let Some(writer) = locked(&self.writer).take() {
+            writer.shutdown();
+        }
+    }
+
+    /// Whether it may still be sent on.
+    pub(super) fn is_open(&self) -> bool {
+        locked(&self.writer).is_some()
+    }
+
     /// The fence that the next commit on this connection is guarded by.
     pub(super) fn watched(&self) -> Option<Fence> {
         *locked(&self.watched)
@@ -125,7 +149,9 @@ impl Link {
             *writer = None;
             drop(writer);
             self.fail(&error.to_string());
+            return;
         }
+        failpoints::pass("commit_sent");
     }
 
     /// Hears answers until the connection breaks.
@@ -178,6 +204,7 @@ impl Link {
         match (due, answers) {
             (Due::Commit(expected, done), answers) => {
                 let result = expected.decide(answers);
+                failpoints::pass("commit_heard");
                 // each of these has read the fence after the WATCH that guards the next commit
                 let watched = match &result {
                     Ok(armed) | Err(CommitFault::NotDurable { armed, .. }) => Some(*armed.fence()),
@@ -204,7 +231,7 @@ impl Link {
     }
 }
 
-fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), JournalFault> {
+pub(super) fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), JournalFault> {
     let thread = thread::Builder::new().name("journal".to_owned()).spawn(run);
     thread.map(drop).map_err(JournalFault::new)
 }
@@ -224,7 +251,7 @@ mod tests {
         let url = format!("redis://{}", listener.local_addr().unwrap());
         let store = RedisStore::new(&url, Shard(0), Durability::Fsync, false).unwrap();
         let fence = Fence::default();
-        let link = Link::over(Wire::connect(&store).unwrap(), fence).unwrap();
+        let link = Link::over(Wire::connect(&store).unwrap(), fence, &store).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         let (told, hear) = std::sync::mpsc::channel();
         let done = Box::new(move |outcome| told.send(outcome).unwrap());

@@ -1,17 +1,17 @@
 //! Whether Redis's user may do all that a shard needs.
 //!
 //! The smallest such user, for all shards (`+wait` only for `--durability replicated`, `+select`
-//! only for a database other than 0):
+//! only for a database other than 0, `+role` only where there are sentinels):
 //!
 //! ```text
 //! ACL SETUSER errsift on >PASSWORD ~{es:*}:* +watch +exec +multi +discard +rpush +hset +hget
-//!     +hmget +hincrby +llen +lrange +ltrim +unlink +type +evalsha +script|load +config|get +info
-//!     +memory|usage +hscan +lset +lrem
+//!     +hmget +hincrby +llen +lrange +lset +ltrim +unlink +type +evalsha +script|load +pexpire
+//!     +config|get +info +memory|usage +hscan +lrem
 //! ```
 //!
-//! The last six are for looking, at the server's settings, at the journal's size, and for
-//! `errsift journal verify`; and for jobs that cannot be read, which are set aside and dropped.
-//! Commits need none of them.
+//! The last five are for looking, at the server's settings, at the journal's size, and for
+//! `errsift journal verify`; and for jobs that were set aside, which can be dropped. Commits need
+//! none of them.
 //!
 //! Each command is tried. Redis checks permissions when it queues a command for a transaction, so
 //! they are queued with the real keys and the transaction is discarded: nothing is executed.
@@ -47,9 +47,9 @@ fn tried(name: &'static str, keyed: bool, arguments: &[&str]) -> Tried {
 }
 
 /// What a transaction may hold. Of `db`, 0 needs no SELECT.
-fn queued(keys: &Keys, durability: Durability, db: i64) -> Vec<Tried> {
-    let Keys { fence, journal, pos, .. } = keys;
-    let pending = keys.pending(Epoch(0));
+fn queued(store: &RedisStore) -> Vec<Tried> {
+    let Keys { fence, journal, pos, holder, .. } = &*store.keys;
+    let pending = store.keys.pending(Epoch(0));
     let digest = "0".repeat(40);
     let mut all = vec![
         tried("rpush", true, &[journal, ""]),
@@ -59,31 +59,36 @@ fn queued(keys: &Keys, durability: Durability, db: i64) -> Vec<Tried> {
         tried("hincrby", true, &[&pending, "", "1"]),
         tried("llen", true, &[journal]),
         tried("lrange", true, &[journal, "0", "0"]),
+        tried("lset", true, &[journal, "0", ""]),
         tried("ltrim", true, &[journal, "0", "-1"]),
         tried("unlink", true, &[&pending]),
         tried("type", true, &[journal]),
         tried("evalsha", true, &[&digest, "1", fence]),
         tried("script|load", false, &["return 1"]),
+        tried("pexpire", true, &[holder, "1"]),
     ];
-    if durability == Durability::Replicated {
+    if store.demand.durability == Durability::Replicated {
         let mut wait = tried("wait", false, &[]);
         wait.command = commit::wait_command();
         all.push(wait);
     }
+    let db = store.client.get_connection_info().redis_settings().db();
     if db != 0 {
         all.push(tried("select", false, &[&db.to_string()]));
+    }
+    if store.sentinels.is_some() {
+        all.push(tried("role", false, &[]));
     }
     all
 }
 
-/// What only looking takes, and setting a job aside; without it a shard is served all the same.
+/// What only looking takes, and dropping a dead job; without it a shard is served all the same.
 fn looked(keys: &Keys) -> Vec<Tried> {
     vec![
         tried("config|get", false, &["appendonly"]),
         tried("info", false, &["server"]),
         tried("memory|usage", true, &[&keys.journal]),
         tried("hscan", true, &[&keys.pending(Epoch(0)), "0"]),
-        tried("lset", true, &[&keys.journal, "0", ""]),
         tried("lrem", true, &[&keys.dead, "1", ""]),
     ]
 }
@@ -104,7 +109,7 @@ pub(super) fn check(
             denied.push(tried.name);
         }
     }
-    let mut all = queued(&store.keys, store.demand.durability, info.db());
+    let mut all = queued(store);
     let needed = all.len();
     if looking {
         all.extend(looked(&store.keys));
@@ -122,9 +127,12 @@ pub(super) fn check(
     redis::cmd("DISCARD").write_packed_command(&mut bytes);
     wire.writer.write_all(&bytes).map_err(JournalFault::new)?;
     let mut no_key = true;
+    let mut replica = false;
     let mut serves = denied.is_empty();
     for (at, tried) in all.iter().enumerate() {
-        let answer = is_denied(&wire.answer()?);
+        let answer = wire.answer()?;
+        replica |= is_of_replica(&answer);
+        let answer = is_denied(&answer);
         no_key &= answer || !tried.keyed;
         if answer {
             serves &= at >= needed;
@@ -134,6 +142,10 @@ pub(super) fn check(
     if is_denied(&wire.answer()?) {
         serves = false;
         denied.push("discard");
+    }
+    // looking is allowed, and tells the role by itself
+    if replica && !looking {
+        return Err(JournalFault::new("the server is a replica, not a master"));
     }
     if denied.is_empty() {
         return Ok(Check::new(NAME, format!("all, as {user}"), Verdict::Ok, ""));
@@ -145,6 +157,11 @@ pub(super) fn check(
 fn is_denied(answer: &Value) -> bool {
     let Value::ServerError(error) = answer else { return false };
     error.kind() == Some(ServerErrorKind::NoPerm)
+}
+
+fn is_of_replica(answer: &Value) -> bool {
+    let Value::ServerError(error) = answer else { return false };
+    matches!(error.kind(), Some(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
 /// If no command may touch the keys, they are not the user's; a user that has them already would

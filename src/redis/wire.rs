@@ -12,10 +12,13 @@ use std::{
 
 use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 use errsift_pipeline::ports::journal::{Fence, JournalFault};
-use redis::{Cmd, ConnectionAddr, Parser, Value};
+use redis::{Cmd, ConnectionAddr, ConnectionInfo, Parser, Value};
 
 use super::{
     ANSWER_MAX, CONNECT_MAX, RedisStore,
+    check::ask,
+    follow,
+    sentinel::Node,
     stream::{self, Incoming, Outgoing},
 };
 use crate::tls;
@@ -33,6 +36,8 @@ pub(super) struct Wire {
     reader: Patient,
     /// Keeps what it has read beyond an answer for the next.
     parser: Parser,
+    /// The server, if sentinels named it.
+    pub(super) node: Option<Node>,
 }
 
 /// Reads through several [`READ_TICK`]s, so that an answer is lost only after [`ANSWER_MAX`].
@@ -62,9 +67,24 @@ fn is_tick(error: &io::Error) -> bool {
 }
 
 impl Wire {
-    /// Connects, authenticates and selects the database.
+    /// Connects, authenticates and selects the database. A server that sentinels named must be a
+    /// master.
     pub(super) fn connect(store: &RedisStore) -> Result<Self, JournalFault> {
-        let info = store.client.get_connection_info();
+        let (info, node) = store.place()?;
+        let connected = Self::open(store, &info, node.clone()).and_then(|mut wire| {
+            if wire.node.is_some() {
+                follow::demand_master(&ask(&mut wire, &redis::cmd("ROLE"))?)?;
+            }
+            Ok(wire)
+        });
+        connected.map_err(|fault| follow::named(store, node.as_ref(), fault))
+    }
+
+    fn open(
+        store: &RedisStore,
+        info: &ConnectionInfo,
+        node: Option<Node>,
+    ) -> Result<Self, JournalFault> {
         let (writer, reader) = match info.addr() {
             ConnectionAddr::Tcp(host, port) => dial(host, *port).and_then(stream::plain),
             ConnectionAddr::TcpTls { host, port, .. } => dial(host, *port).and_then(|socket| {
@@ -76,7 +96,7 @@ impl Wire {
             _ => return Err(JournalFault::new("only TCP is supported")),
         }
         .map_err(|error| JournalFault::new(tls::explain(&error)))?;
-        let mut wire = Self { writer, reader: Patient(reader), parser: Parser::new() };
+        let mut wire = Self { writer, reader: Patient(reader), parser: Parser::new(), node };
         let settings = info.redis_settings();
         if let Some(password) = settings.password() {
             let mut auth = redis::cmd("AUTH");

@@ -3,15 +3,23 @@
 //! cannot be in the expectation as well. Each test has servers of its own.
 #![expect(clippy::disallowed_methods, reason = "tests wait for real servers, by the real clock")]
 
+mod again;
 mod ask;
+mod away;
 mod check;
+mod claims;
 mod command;
 mod config;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod dashboards;
+mod dead;
 mod drain;
 mod exporters;
 mod failover;
 mod fingerprint;
+mod heal;
+mod hostile;
 mod http;
 mod journal;
 mod kill;
@@ -28,6 +36,8 @@ mod prometheus;
 mod proxy;
 mod refuse;
 mod secrets;
+mod sentinel;
+mod soak;
 mod stack;
 mod stub;
 #[path = "../support/mod.rs"]

@@ -105,7 +105,8 @@ fn assert_true_of(page: &str, events: f64) {
     let journaled = metric("errsift_journaled_events");
     assert_eq!(metric("errsift_received_events_total"), resolved + moving + journaled);
     let (counted, dead) = (metric("errsift_counted_events"), metric("errsift_dead_events"));
-    assert_eq!(journaled, counted + metric("errsift_pending_events") + dead);
+    let dropped = metric("errsift_dead_dropped_events");
+    assert_eq!(journaled, counted + metric("errsift_pending_events") + dead + dropped);
     assert_eq!(metric("errsift_ack_seconds_count"), metric("errsift_acked_events_total"));
     assert_eq!(metric("errsift_flight_events_sum"), journaled);
     assert_eq!(metric("errsift_dead_letters"), 0.0);

@@ -33,6 +33,14 @@ impl Servers {
         all.extend(flags);
         Errsift::start(&all)
     }
+
+    /// One that stands by, because another errsift holds the shard.
+    pub fn standby(&self, flags: &[&str]) -> Errsift {
+        let urls = [self.redis.url(), self.mysql_url.clone()];
+        let mut all = vec!["--redis-url", &urls[0], "--mysql-url", &urls[1]];
+        all.extend(flags);
+        Errsift::stand_by(&all)
+    }
 }
 
 /// Where an errsift keeps what it is sent.

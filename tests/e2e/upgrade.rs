@@ -9,13 +9,14 @@ use crate::{
     wait,
 };
 
-/// Undoes the second version of the schema.
-const BACK: [&str; 3] = [
+/// Undoes the second and third version of the schema.
+const BACK: [&str; 4] = [
     "ALTER TABLE error_counts DROP INDEX by_count, DROP INDEX by_last_seen, \
      DROP INDEX by_first_seen",
     "ALTER TABLE error_details DROP INDEX by_stored_at, DROP INDEX by_service, \
      DROP INDEX by_level, DROP INDEX by_environment, DROP INDEX by_message, DROP COLUMN stored_at",
-    "DELETE FROM schema_migrations WHERE version = 2",
+    "ALTER TABLE applied_epochs DROP COLUMN dropped",
+    "DELETE FROM schema_migrations WHERE version >= 2",
 ];
 
 /// A connection that holds the lock under which schemas are changed.

@@ -26,13 +26,13 @@ use tempfile::TempDir;
 
 fn errors_in(dir: &TempDir) -> EmbeddedErrors {
     let errors = EmbeddedErrors::new(dir.path().join("errsift.db"));
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
     errors
 }
 
 fn journal_in(dir: &TempDir) -> JournalFile {
     let file = JournalFile::new(dir.path().join("errsift.journal.db"), Shard(7));
-    assert_eq!(file.migrate().unwrap(), SchemaVersion(2));
+    assert_eq!(file.migrate().unwrap(), SchemaVersion(4));
     file
 }
 
@@ -112,7 +112,7 @@ fn a_schema_that_is_not_ours_is_refused() {
         edit(path, "PRAGMA user_version = 99");
     }
     for (refused, known) in
-        [(errors.migrate().unwrap_err(), "up to 2"), (file.migrate().unwrap_err(), "up to 2")]
+        [(errors.migrate().unwrap_err(), "up to 3"), (file.migrate().unwrap_err(), "up to 4")]
     {
         let text = refused.to_string();
         assert!(text.contains("version 99") && text.contains(known), "{text}");
@@ -133,14 +133,14 @@ fn a_file_held_by_another_is_refused_in_time() {
         holder.execute_batch("BEGIN IMMEDIATE").unwrap();
         holder
     });
-    let held = writer.insert_details(&[]);
+    let held = writer.insert_details(Shard(1), &[]);
     assert!(matches!(held, Err(ErrorsFault::Transient(_))), "{held:?}");
     let armed = match commit(&mut *journal, armed, 5, &Bytes::from("held")) {
         Err(CommitFault::Refused { armed: Some(armed), .. }) => armed,
         other => panic!("{other:?}"),
     };
     drop(holders);
-    writer.insert_details(&[]).unwrap();
+    writer.insert_details(Shard(1), &[]).unwrap();
     commit(&mut *journal, armed, 5, &Bytes::from("free")).unwrap();
     assert_eq!(file.backlog().page(Seq(1), 9).unwrap().jobs, ["free"]);
 }
@@ -184,6 +184,6 @@ fn a_file_of_the_first_version_is_upgraded() {
          DROP INDEX details_by_message; ALTER TABLE error_details DROP COLUMN stored_at; \
          PRAGMA user_version = 1",
     );
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(2));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
     crate::queries::answers(&errors);
 }

@@ -84,7 +84,7 @@ pub fn fill<S: Migrate>(store: &S) {
     all.sort_by_key(|known| known.fingerprint);
     let words: Vec<_> =
         all.iter().map(|known| details(known.fingerprint, &known.payload)).collect();
-    writer.insert_details(&words).unwrap();
+    writer.insert_details(Shard(1), &words).unwrap();
     let first = |known: &Known| row(known.fingerprint, 1, known.first, known.first);
     let rest = |known: &Known| row(known.fingerprint, known.count - 1, known.last, known.last);
     let halves: [Vec<_>; 2] = [all.iter().map(first).collect(), all.iter().map(rest).collect()];
@@ -240,7 +240,7 @@ fn pending_errors_are_listed<S: Migrate>(store: &S) {
     let fresh = fingerprint(30, 5_000);
     let old = known()[0].clone();
     let payload = Payload { message: "fresh one".to_owned(), ..Payload::default() };
-    store.writer().insert_details(&[details(fresh, &payload)]).unwrap();
+    store.writer().insert_details(Shard(1), &[details(fresh, &payload)]).unwrap();
     let listed = |journal: &MemoryJournal, sort, limit| {
         walk(store, journal, sort, &Filter::default(), limit)
     };
@@ -286,7 +286,7 @@ fn a_long_walk_is_cut_into_pages<S: Migrate>(store: &S) {
         .enumerate()
         .map(|(n, fingerprint)| details(*fingerprint, &payload(n)))
         .collect();
-    writer.insert_details(&words).unwrap();
+    writer.insert_details(Shard(1), &words).unwrap();
     let rows: Vec<_> = crowd.iter().map(|fingerprint| row(*fingerprint, 1, START, START)).collect();
     assert_eq!(apply(&mut *writer, &claim(SHARD.0, 1), (0, 1), &rows), Applied::Done);
     let filter = Filter {

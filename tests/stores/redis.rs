@@ -3,13 +3,16 @@
 use std::{cell::Cell, rc::Rc};
 
 use errsift::{durability::Durability, redis::RedisStore};
-use errsift_ops::id::{Nonce, Shard};
+use errsift_ops::id::{Nonce, Seq, Shard};
 use errsift_pipeline::{
     conformance::{
         self,
         journal::{Store, acquire, commit, job},
     },
-    ports::journal::{Backlog, CommitFault, Journal, Progress},
+    ports::{
+        heal::{Heal, Recent},
+        journal::{Backlog, CommitFault, Fence, Journal, Progress},
+    },
 };
 use redis::Commands;
 
@@ -101,4 +104,23 @@ fn a_weaker_redis_is_refused_unless_that_is_allowed() {
     assert!(fault.reason.contains("CONFIG SET appendfsync always"), "{fault}");
     take(Durability::Fsync, true).unwrap();
     take(Durability::Everysec, false).unwrap();
+}
+
+/// Going on with it would put the flights where they do not belong.
+#[test]
+fn a_list_that_does_not_fit_its_fence_is_not_healed() {
+    let server = Redis::start();
+    let mut journal = store(&server, 0).journal();
+    let armed = acquire(&mut journal, 1).armed;
+    let found = *commit(&mut journal, armed, 50, &job(1)).unwrap().fence();
+    let mut admin = server.connection();
+    let () = admin.del("{es:0}:journal").unwrap();
+    let after = Fence { seq: Seq(2), events: 2, ..found };
+    let jobs = vec![Recent { after, job: job(2) }];
+    let (done, ended) = std::sync::mpsc::channel();
+    let heal = Heal { found, after, base: None, jobs };
+    journal.heal(heal, Box::new(move |read| drop(done.send(read))));
+    let fault = ended.recv().unwrap().unwrap_err();
+    assert!(fault.reason.contains("{es:0}:* have been changed"), "{fault}");
+    assert_eq!(store(&server, 0).backlog().fence().unwrap(), found);
 }

@@ -19,8 +19,21 @@ impl Errsift {
         Self::start_with(flags, &[])
     }
 
+    /// One that another holds the shard of: it answers, and is not ready.
+    pub fn stand_by(flags: &[&str]) -> Self {
+        Self::start_until(flags, &[], stands_by)
+    }
+
     /// With settings from the environment as well.
     pub fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_until(flags, environment, is_ready)
+    }
+
+    fn start_until(
+        flags: &[&str],
+        environment: &[(&str, &str)],
+        ready: fn(Running) -> bool,
+    ) -> Self {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         let environment: Vec<(String, String)> =
             environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
@@ -32,7 +45,7 @@ impl Errsift {
                 .envs(environment.iter().map(|(name, value)| (name, value)));
             command
         };
-        Self { process: Process::start(Program::new("errsift", command, is_ready)) }
+        Self { process: Process::start(Program::new("errsift", command, ready)) }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -70,6 +83,11 @@ pub fn command() -> Command {
 fn is_ready(running: Running) -> bool {
     let answer = Client::new(running.address()).request("GET", "/readyz", &[], b"");
     matches!(answer, Ok((200, _)))
+}
+
+fn stands_by(running: Running) -> bool {
+    let answer = Client::new(running.address()).request("GET", "/readyz", &[], b"");
+    matches!(answer, Ok((503, text)) if text.contains("standby: shard 0 is held by process"))
 }
 
 /// Samples of the Prometheus text format are `name{label="…"} value` or `name value`.

@@ -42,8 +42,8 @@ impl Running<'_> {
     }
 }
 
-type Spell = dyn Fn(u16, &Path) -> Command + Send;
-type Ask = dyn Fn(Running) -> bool + Send;
+type Spell = dyn Fn(u16, &Path) -> Command + Send + Sync;
+type Ask = dyn Fn(Running) -> bool + Send + Sync;
 
 /// How to run a server, and how to know that it is ready.
 pub struct Program {
@@ -58,8 +58,8 @@ impl Program {
     /// the server over its port; that the child is the one who listens there is checked before.
     pub fn new(
         name: &'static str,
-        command: impl Fn(u16, &Path) -> Command + Send + 'static,
-        ready: impl Fn(Running) -> bool + Send + 'static,
+        command: impl Fn(u16, &Path) -> Command + Send + Sync + 'static,
+        ready: impl Fn(Running) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self { name, command: Box::new(command), ready: Box::new(ready) }
     }

@@ -9,9 +9,10 @@ use crate::{
     apply::{
         apply_counts::{CountsChannel, EpochCounts},
         retry::Retry,
-        store_details::report,
+        store_details::{report, set_aside},
     },
     counters::Counters,
+    failpoints,
     ports::errors::{
         Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
     },
@@ -26,6 +27,8 @@ pub(crate) struct CountsWriter {
     pub(crate) claim: Claim,
     /// The fence's epoch when the shard was taken: new epochs are later.
     pub(crate) acquired: Epoch,
+    /// Whether the journal was new while the tables were away.
+    pub(crate) unseen: bool,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
     pub(crate) counters: Arc<Counters>,
@@ -45,11 +48,16 @@ impl CountsWriter {
     pub(crate) fn run(mut self) {
         let mut guards = None;
         while let Ok(counts) = self.channel.epochs.recv() {
-            if let Err(stop) = self.apply(&mut guards, &counts) {
+            let counters = Arc::clone(&self.counters);
+            let call = counters.pulse.call();
+            let applied = self.apply(&mut guards, &counts);
+            drop(call);
+            if let Err(stop) = applied {
                 // whoever listens ends the process
                 let _ = self.stops.send(stop);
                 return;
             }
+            failpoints::pass("apply_done");
             self.counters.epochs.add(1);
             // the worker is gone only when the process ends
             let _ = self.channel.applied.send(counts.epoch);
@@ -85,6 +93,13 @@ impl CountsWriter {
         }
     }
 
+    fn take_guards(&mut self) -> Result<Guards, ErrorsFault> {
+        failpoints::pass("guards_begin");
+        let taken = self.errors.take_guards(&self.claim)?;
+        failpoints::pass("guards_taken");
+        Ok(taken)
+    }
+
     /// One pass over what is left to do. The outer error ends the process.
     fn attempt(
         &mut self,
@@ -94,23 +109,23 @@ impl CountsWriter {
     ) -> Result<Result<(), ErrorsFault>, Stop> {
         let stand = match guards {
             Some(stand) => stand,
-            None => match self.errors.take_guards(&self.claim) {
+            None => match self.take_guards() {
                 Ok(taken) => {
                     check(&self.claim, &self.parts, &taken, known.as_ref())?;
                     if known.is_none() {
                         check_acquired(self.acquired, &self.parts, &taken)?;
+                        self.compare_journal(&taken);
                     }
-                    let events = |guards: &Guards| -> u64 {
-                        self.parts.iter().map(|part| guards[part.index()].events).sum()
-                    };
-                    let counted = events(&taken) - known.as_ref().map_or(0, events);
-                    self.counters.counted.add(counted);
+                    for part in &self.parts {
+                        self.counters.counted_in(*part, taken[part.index()].events);
+                    }
                     *known = Some(taken);
                     guards.insert(taken)
                 }
                 Err(fault) => return Ok(Err(fault)),
             },
         };
+        let mut is_certain = true;
         for step in plan(&self.parts, stand, counts.epoch, &counts.rows) {
             let range = Range {
                 after: step.after,
@@ -119,27 +134,67 @@ impl CountsWriter {
                 parts: &step.parts,
                 rows: &counts.rows[step.rows],
             };
-            match self.errors.apply(&self.claim, &range) {
-                Ok(Applied::Done) => {}
+            failpoints::pass("apply_begin");
+            let dead = match self.errors.apply(&self.claim, &range) {
+                Ok(Applied::Done) => None,
+                Ok(Applied::SetAside(dead)) => Some(dead),
                 Ok(Applied::GuardMoved) => {
                     return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
                 }
                 Err(fault) => return Ok(Err(fault)),
-            }
+            };
+            failpoints::pass("apply_committed");
             for PartStep { part, events } in &step.parts {
                 let guard = &mut stand[part.index()];
+                // of what is set aside, only the tables know which part's it is
+                let counted = if dead.is_some() { 0 } else { *events };
                 *guard = Guard {
                     epoch: counts.epoch,
                     seq: counts.seq,
-                    events: guard.events + events,
+                    events: guard.events + counted,
                     ..*guard
                 };
-                self.counters.counted.add(*events);
+                self.counters.counted_in(*part, guard.events);
+            }
+            if let Some(dead) = dead {
+                is_certain = false;
+                set_aside(&self.counters, dead);
             }
             self.counters.count_rows.add(range.rows.len() as u64);
             *known = Some(*stand);
+            failpoints::pass("apply_noted");
+        }
+        if !is_certain && let Ok(found) = self.errors.guards(self.claim.shard) {
+            // where the guards stand is known; if this is not answered, the keeper tells the sum
+            for part in &self.parts {
+                stand[part.index()].events = found[part.index()].events;
+                self.counters.counted_in(*part, stand[part.index()].events);
+            }
         }
         Ok(Ok(()))
+    }
+}
+
+impl CountsWriter {
+    /// Shouts if the tables lack what the journal has trimmed already: they were restored from a copy
+    /// that is older than what it still holds, or are other tables. Going on loses nothing more.
+    fn compare_journal(&self, taken: &Guards) {
+        let base = self.counters.journal_base.get();
+        let guards = self.parts.iter().map(|part| &taken[part.index()]);
+        if let Some(found) = guards.clone().map(|guard| guard.seq).min()
+            && found.next().0 < base
+        {
+            tracing::error!(
+                applied = found.0,
+                journal = base,
+                "tables went back further than the journal reaches: acknowledged events are lost"
+            );
+            self.counters.tables_apart.set(1);
+        }
+        if self.unseen && guards.map(|guard| guard.epoch).max() > Some(Epoch::default()) {
+            // they have counted what this journal has never had
+            self.counters.tables_apart.set(1);
+        }
     }
 }
 

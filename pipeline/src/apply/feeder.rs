@@ -16,9 +16,10 @@ use crate::{
         unreadable::{Place, Unreadable},
     },
     epochs::OpenEpochs,
+    failpoints,
     feed::{Executed, Feed},
+    ids::JournaledIds,
     ports::journal::Page,
-    settings::APPLY_BACKLOG_BYTES_MAX,
     stop::Stop,
 };
 
@@ -59,7 +60,16 @@ pub(crate) struct Feeder {
     pages: Receiver<Page>,
     keeper: Sender<Keep>,
     epochs: Arc<OpenEpochs>,
+    journaled: Arc<JournaledIds>,
     next: Seq,
+    /// The last flight that was given, or is in `paged`, or that a job given stands for; but for
+    /// tombstones, the last of which is `tombstone`.
+    read: Seq,
+    tombstone: Seq,
+    /// Where the page after the last one begins.
+    page_from: Seq,
+    /// Bytes of jobs in the dataflow from which on nothing of a further epoch is given.
+    bytes_max: usize,
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
     paging: bool,
@@ -85,8 +95,9 @@ impl Feeder {
         shard: Shard,
         (feed, live): (Arc<Feed>, Receiver<Executed>),
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
-        epochs: Arc<OpenEpochs>,
+        (epochs, journaled): (Arc<OpenEpochs>, Arc<JournaledIds>),
         (recovered, careful): (Epoch, bool),
+        bytes_max: usize,
     ) -> Self {
         let recovered_seq = feed.horizon().executed;
         Self {
@@ -96,7 +107,12 @@ impl Feeder {
             pages,
             keeper,
             epochs,
+            journaled,
             next: Seq(1),
+            read: Seq::default(),
+            tombstone: Seq::default(),
+            page_from: Seq::default(),
+            bytes_max,
             held: None,
             paged: std::collections::VecDeque::new(),
             paging: false,
@@ -114,6 +130,7 @@ impl Feeder {
     /// Notes that all epochs before `frontier` are applied (`None`: all).
     pub(crate) fn applied(&mut self, frontier: Option<Epoch>) {
         self.fed.retain(|epoch, _| frontier.is_some_and(|frontier| *epoch >= frontier));
+        self.feed.note_turn(frontier);
         self.feed.note_fed(self.fed.values().sum());
         self.epochs.applied(frontier);
     }
@@ -129,7 +146,9 @@ impl Feeder {
         // read before the channel: what is executed by now is in the channel, or never will be
         let horizon = self.feed.horizon();
         if self.next <= horizon.executed {
-            let full = self.fed.values().sum::<usize>() >= APPLY_BACKLOG_BYTES_MAX;
+            // what waits in memory behind flights that must be paged counts as well
+            let held = self.fed.values().sum::<usize>() + self.feed.waiting_bytes();
+            let full = held >= self.bytes_max;
             if full && self.fed.len() > 1 {
                 return Ok(Feeding::Wait);
             }
@@ -178,8 +197,12 @@ impl Feeder {
             self.reset = epoch;
         }
         if let Some((job_bytes, flight)) = self.paged.pop_front() {
+            failpoints::pass("recover_fed");
+            self.feed.reach.gave(flight.seq);
             return self.give(flight, job_bytes);
         }
+        // what was blank at the end of the last page
+        self.next = self.next.max(self.page_from);
         while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
             if executed.seq > self.next {
                 self.held = Some(executed);
@@ -188,7 +211,9 @@ impl Feeder {
             self.feed.taken(&executed);
             if executed.seq == self.next
                 && let Some(flight) = executed.flight
+                && self.feed.reach.give_live(flight.seq)
             {
+                self.read = self.read.max(flight.seq);
                 return self.give(flight, executed.job_bytes);
             }
         }
@@ -209,7 +234,10 @@ impl Feeder {
         }
         self.epoch = self.epoch.max(flight.epoch);
         self.epochs.note(flight.epoch, flight.seq, flight.received_min);
+        self.journaled.note(&flight);
         *self.fed.entry(flight.epoch).or_default() += job_bytes;
+        // one more, so that an empty flight counts too
+        self.feed.note_entries(flight.entries.len() + 1);
         Feeding::Entries(flight.epoch, flight.entries)
     }
 
@@ -223,13 +251,19 @@ impl Feeder {
         if page.base > self.next {
             // trimmed by an earlier process: applied
             self.next = page.base;
+            self.feed.note_base(page.base);
         }
         if page.jobs.is_empty() && self.next <= executed {
             return Err(Stop::Gap { expected: self.next, found: executed.next() });
         }
         let mut expected = self.next;
         for (at, bytes) in page.jobs.iter().enumerate() {
-            let Job { shard, term, flight } = match job::decode(bytes) {
+            if bytes == job::BLANK {
+                // a later job stands for it
+                expected = expected.next();
+                continue;
+            }
+            let job = match job::decode(bytes) {
                 Ok(job) => job,
                 Err(error @ JobError::Newer { .. }) => {
                     return Err(Stop::Newer { seq: expected, error });
@@ -239,15 +273,37 @@ impl Feeder {
                     if at == 0 {
                         self.set_aside(expected, &page.jobs, &error);
                     }
-                    return Ok(());
+                    break;
                 }
             };
-            if flight.seq != expected || shard != self.shard {
-                return Err(Stop::Gap { expected, found: flight.seq });
+            if job.flight.seq != expected || job.shard != self.shard {
+                return Err(Stop::Gap { expected, found: job.flight.seq });
+            }
+            if job::header(bytes).is_ok_and(|header| header.tombstone) {
+                self.tombstone = expected;
+            } else {
+                self.follows(&job, page.base)?;
+                self.read = expected;
             }
             expected = expected.next();
-            self.term = term;
-            self.paged.push_back((bytes.len(), flight));
+            self.term = job.term;
+            self.paged.push_back((bytes.len(), job.flight));
+        }
+        self.page_from = expected;
+        Ok(())
+    }
+
+    /// Checks that a job begins where the last one before it ended. A tombstone stands for its own
+    /// place, for blanks before it, or for a blank that a later job stands for as well: between two
+    /// jobs there may be any number of them.
+    fn follows(&self, job: &Job, base: Seq) -> Result<(), Stop> {
+        let first = job.first;
+        if first <= self.read {
+            // it stands for flights that are counted already
+            return Err(Stop::Gap { expected: self.read.next(), found: first });
+        }
+        if first > self.read.next() && self.read >= base && self.tombstone <= self.read {
+            tracing::error!(from = self.read.next().0, to = first.0 - 1, "flights in no job");
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use errsift_ops::job;
+use errsift_ops::{id::Seq, job};
 
 use crate::{
     apply::unreadable::Unreadable,
@@ -135,29 +135,33 @@ impl Graveyard {
     }
 
     /// Finds out the events of jobs for which that is not known, if the tables stand where it can
-    /// be told, and has the journal keep it.
+    /// be told, and has the journal keep it. `apart` are the events that only the journal and only
+    /// the tables knew of; if that is still to be reckoned, what the tables lack is taken to be in
+    /// dead jobs.
     pub(crate) fn count(
         &mut self,
         backlog: &mut dyn Backlog,
         errors: &mut dyn ErrorsWriter,
+        apart: Option<(u64, u64)>,
     ) -> Result<(), Obstacle> {
         let dead = self.read(backlog)?;
         if dead.is_counted() {
             return Ok(());
         }
-        let guards = errors.guards(self.claim.shard)?;
-        let Some(journaled) = self.journaled(&guards).filter(|_| guards[0].seq >= self.fence.seq)
-        else {
-            return Ok(());
-        };
-        let letters = errors.dead_letters(self.claim.shard)?;
-        if errors.guards(self.claim.shard)? != guards {
+        let settled = errors.settled(self.claim.shard)?;
+        if settled.guards.iter().any(|guard| guard.seq < self.fence.seq) {
             return Ok(());
         }
-        let applied: u64 = guards.iter().map(|guard| guard.events).sum();
-        let Some(events) = journaled.checked_sub(applied + letters.events) else {
-            tracing::error!(journaled, applied, "more is counted than was journaled");
-            return Ok(());
+        let Some(journaled) = self.journaled(&settled.guards) else { return Ok(()) };
+        let (lost, foreign) = apart.unwrap_or_default();
+        let accounted = settled.events() + lost;
+        let events = match (journaled + foreign).checked_sub(accounted) {
+            Some(events) => events,
+            None if apart.is_none() => 0,
+            None => {
+                tracing::error!(journaled, accounted, "more is counted than was journaled");
+                return Ok(());
+            }
         };
         if backlog.count_dead(&self.claim, dead.last, events)? {
             tracing::warn!(jobs = dead.jobs, events, "events in jobs that were set aside");
@@ -170,12 +174,13 @@ impl Graveyard {
     /// What the fence said when the last flight that all parts have was executed, if they all stand
     /// at one epoch and this process knows it.
     pub(crate) fn journaled(&self, guards: &Guards) -> Option<u64> {
-        let (epoch, seq) = (guards[0].epoch, guards[0].seq);
-        if !guards.iter().all(|guard| (guard.epoch, guard.seq) == (epoch, seq)) {
+        let epoch = guards[0].epoch;
+        if !guards.iter().all(|guard| guard.epoch == epoch) {
             return None;
         }
         // the tombstone of the last flight may stand in the epoch before its own
-        if seq == self.fence.seq {
+        let has_dead = self.dead.is_some_and(|dead| dead.last > Seq::default());
+        if has_dead && guards.iter().all(|guard| guard.seq == self.fence.seq) {
             return Some(self.fence.events);
         }
         self.epochs.total(epoch)

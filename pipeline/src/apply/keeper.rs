@@ -1,7 +1,8 @@
-//! The thread that keeps the journal in order for apply: it pages, trims and adds pending counts,
-//! so that no worker waits for a socket.
+//! The thread that keeps the journal in order for apply: it pages, trims, merges and adds pending
+//! counts, so that no worker waits for a socket.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,26 +11,29 @@ use crossbeam_channel::{Receiver, Sender, after, never, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq},
-    job,
 };
 
+use self::aside::InHand;
 use crate::{
-    apply::{
-        graveyard::{Graveyard, Obstacle},
-        retry::Retry,
-        unreadable::Unreadable,
-    },
+    apply::{graveyard::Graveyard, merger::Merger, retry::Retry, unreadable::Unreadable},
     counters::Counters,
     epochs::OpenEpochs,
+    failpoints,
+    ids::JournaledIds,
+    lookout::Lookout,
     ports::{
+        clock::Clock,
         dead::Recovery,
-        errors::{Claim, ErrorsWriter, Guards},
-        journal::{Backlog, Page},
+        errors::{Claim, ErrorsWriter},
+        journal::{Backlog, Fence, Page},
     },
     settings::PAGE_JOBS,
     stop::Stop,
     wake::Wake,
 };
+
+mod aside;
+mod trim;
 
 /// What a worker asks for.
 #[derive(Debug)]
@@ -53,13 +57,16 @@ pub(crate) enum Keep {
     Recovered,
 }
 
-/// How often the journal's size is read.
+/// How often the journal's size and fence are read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
-/// What the pause grows by until a job that could not be set aside is tried again.
-const AGAIN_MIN: Duration = Duration::from_millis(20);
-/// How many such intervals a process must live on after its recovery until the next start need not
-/// be a careful one.
-const SURVIVED_TICKS: u32 = 10;
+/// How often its settings are.
+const SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Pause between two steps of merging, as a multiple of what the last one took: the journal's store
+/// has others to serve.
+const MERGE_PAUSE_FACTOR: u32 = 4;
+const MERGE_PAUSE_MIN: Duration = Duration::from_millis(5);
+const MERGE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The keeper's belongings.
 pub(crate) struct Keeper {
@@ -67,40 +74,55 @@ pub(crate) struct Keeper {
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
     pub(crate) epochs: Arc<OpenEpochs>,
+    pub(crate) journaled: Arc<JournaledIds>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) asked: Receiver<Keep>,
     pub(crate) pages: Sender<Page>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) lookout: Arc<Lookout>,
+    /// Epochs trimmed last.
+    pub(crate) recent: VecDeque<Epoch>,
+    /// The request for a page that a journal without its last flights could not give.
+    pub(crate) again: Option<Keep>,
+    pub(crate) stops: Sender<Stop>,
+    pub(crate) merger: Merger,
+    pub(crate) trim_lag: Duration,
+    /// What is confirmed and not trimmed yet, and when that is due.
+    pub(crate) lagging: VecDeque<(Duration, Epoch, Seq)>,
+    /// Events that only the journal knew of, and only the tables, when both were found.
+    pub(crate) apart: Option<(u64, u64)>,
     pub(crate) graveyard: Graveyard,
     pub(crate) recovery: Recovery,
-    pub(crate) stops: Sender<Stop>,
-}
-
-/// What the keeper has in hand between two requests.
-struct InHand {
-    trim: Option<(Epoch, Seq)>,
-    unreadable: Option<Unreadable>,
-    /// How often it could not be set aside, and when to try again.
-    failures: u32,
-    again: Receiver<Instant>,
-    /// Intervals since recovery was fed.
-    survived: Option<u32>,
 }
 
 impl Keeper {
     /// Runs until no worker can ask any more; what is left to trim is tried once more then.
     pub(crate) fn run(mut self) {
-        let mut hand =
-            InHand { trim: None, unreadable: None, failures: 0, again: never(), survived: None };
+        let mut hand = InHand::default();
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
+        let settings = tick(SETTINGS_INTERVAL);
+        let mut merge = never();
+        let counters = Arc::clone(&self.counters);
         loop {
+            // between two attempts as well, it is the stores that are waited for
+            let _waits = hand.waits().then(|| counters.pulse.call());
             select! {
                 recv(asked) -> keep => {
                     let Ok(keep) = keep else { return self.trim_and_count(&mut hand) };
                     self.keep(keep, &mut hand, &mut retry);
                 }
-                recv(ticks) -> _ => self.tick(&mut hand),
+                recv(ticks) -> _ => {
+                    self.tick(&mut hand, &mut retry);
+                    let idle = !self.merger.is_busy();
+                    self.merger.tick(self.clock.monotonic());
+                    if idle && self.merger.is_busy() {
+                        merge = after(MERGE_PAUSE_MIN);
+                    }
+                }
+                recv(settings) -> _ => self.read_settings(),
+                recv(merge) -> _ => merge = self.merge(),
                 recv(hand.again) -> _ => {
                     hand.again = never();
                     self.bury(&mut hand, &mut retry);
@@ -108,13 +130,16 @@ impl Keeper {
             }
             // reading the guards back may take long while the tables are away: others go first,
             // above all the one that clears a suspect
-            if self.asked.is_empty() && !self.recovery.suspects() {
+            if self.asked.is_empty() && hand.trim.is_some() && !self.recovery.suspects() {
+                let _call = counters.pulse.call();
                 hand.trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
             }
         }
     }
 
     fn keep(&mut self, keep: Keep, hand: &mut InHand, retry: &mut Retry) {
+        let counters = Arc::clone(&self.counters);
+        let _call = counters.pulse.call();
         match keep {
             Keep::Trim(epoch, seq) => hand.trim = Some((epoch, seq)),
             Keep::Page(from) => self.page(from, retry),
@@ -127,126 +152,37 @@ impl Keeper {
             }
             Keep::Suspect(seq) => self.suspect(seq, hand, retry),
             Keep::Clear(seq) => self.clear(seq),
-            Keep::Recovered => hand.survived = Some(0),
+            Keep::Recovered => hand.recovered(),
         }
     }
 
-    fn tick(&mut self, hand: &mut InHand) {
+    fn tick(&mut self, hand: &mut InHand, retry: &mut Retry) {
         self.read_size();
-        if self.recovery.suspects() {
-            return;
+        self.went_back();
+        if let Some(keep) = self.again.take() {
+            self.keep(keep, hand, retry);
         }
-        self.graveyard.look_again(&mut *self.backlog);
-        self.count_dead();
-        if let Some(ticks) = &mut hand.survived {
-            *ticks += 1;
-            if *ticks >= SURVIVED_TICKS {
-                hand.survived = None;
-                self.come_through();
-            }
-        }
-    }
-
-    fn trim_and_count(&mut self, hand: &mut InHand) {
-        hand.trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
-        self.count_dead();
-    }
-
-    /// Sets aside what is to be, if journal and tables let it, and goes on from there. While they
-    /// do not, nothing behind it can be applied anyway.
-    fn bury(&mut self, hand: &mut InHand, retry: &mut Retry) {
-        let Some(unreadable) = &hand.unreadable else { return };
-        let seq = unreadable.seq;
-        match self.graveyard.bury(&mut *self.backlog, &mut *self.errors, unreadable) {
-            Ok(_) => {
-                hand.unreadable = None;
-                hand.failures = 0;
-                self.clear(seq);
-                self.page(seq, retry);
-            }
-            Err(Obstacle::Stop(stop)) => {
-                hand.unreadable = None;
-                // whoever listens ends the process
-                let _ = self.stops.send(stop);
-            }
-            Err(obstacle) => {
-                if hand.failures.is_power_of_two() {
-                    tracing::warn!(
-                        %obstacle,
-                        seq = seq.0,
-                        "job cannot be read, and not be set aside yet"
-                    );
-                }
-                hand.failures = hand.failures.saturating_add(1);
-                hand.again = after(AGAIN_MIN.saturating_mul(hand.failures).min(SIZE_INTERVAL));
-            }
-        }
-    }
-
-    /// Reads one job, noted before anything looks into it.
-    fn suspect(&mut self, from: Seq, hand: &mut InHand, retry: &mut Retry) {
-        let page = self.read_page(from, 1, retry);
-        let seq = from.max(page.base);
-        if let Some(job) = page.jobs.first()
-            && self.recovery.condemns(seq)
-            // what is not whole cannot be fed, and its header may say anything
-            && job::is_whole(job)
-        {
-            let deaths = self.recovery.deaths;
-            let reason = format!("the process died {deaths} times in a row when it was fed");
-            let header = job::header(job).ok().filter(|header| header.seq == seq);
-            if let Some(header) = header.filter(|header| !header.tombstone) {
-                let (term, epoch) = (header.term, header.epoch);
-                hand.unreadable = Some(Unreadable { seq, job: job.clone(), term, epoch, reason });
-                return self.bury(hand, retry);
-            }
-        }
-        if !page.jobs.is_empty() {
-            self.note(self.recovery.suspecting(seq));
-        }
-        self.send(page);
-    }
-
-    fn clear(&mut self, seq: Seq) {
-        let cleared = self.recovery.cleared(seq);
-        if cleared != self.recovery {
-            self.note(cleared);
-        }
-    }
-
-    /// Has the journal keep how this start goes; tries until it does.
-    fn note(&mut self, recovery: Recovery) {
-        let mut retry = Retry::default();
-        while let Err(fault) = self.backlog.note_recovery(&self.claim, &recovery) {
-            if retry.worth_a_line() {
-                tracing::warn!(%fault, "state of the recovery not noted");
-            }
-            retry.pause();
-        }
-        self.recovery = recovery;
-        self.counters.unfinished_starts.set(recovery.starts);
-    }
-
-    /// This start has come through: the next one need not be careful.
-    fn come_through(&mut self) {
-        if self.recovery != Recovery::default() {
-            self.note(Recovery::default());
-        }
-    }
-
-    fn count_dead(&mut self) {
-        if let Err(obstacle) = self.graveyard.count(&mut *self.backlog, &mut *self.errors) {
-            tracing::debug!(%obstacle, "events of dead jobs not counted yet");
+        if !self.recovery.suspects() {
+            self.trim_lagging();
+            self.tick_aside(hand);
         }
     }
 
     fn page(&mut self, from: Seq, retry: &mut Retry) {
+        failpoints::pass("recover_page");
         let jobs_max = if self.recovery.is_careful() { 1 } else { PAGE_JOBS };
         let page = self.read_page(from, jobs_max, retry);
-        self.send(page);
+        if page.jobs.is_empty() && self.went_back() {
+            self.again = Some(Keep::Page(from));
+            return;
+        }
+        self.send(from, page);
     }
 
-    fn send(&self, page: Page) {
+    /// Hands over what was read from `from` on.
+    fn send(&mut self, from: Seq, page: Page) {
+        let first = from.max(page.base).0;
+        self.merger.paged(Seq((first + page.jobs.len() as u64).saturating_sub(1)));
         // the worker is gone only when the process ends
         let _ = self.pages.send(page);
         self.wake.wake();
@@ -258,6 +194,8 @@ impl Keeper {
             match self.backlog.page(from, jobs_max) {
                 Ok(page) => {
                     retry.succeeded();
+                    // whatever came before was trimmed because every part has it
+                    self.lookout.note_applied(Seq(page.base.0.saturating_sub(1)));
                     return page;
                 }
                 Err(fault) => {
@@ -278,6 +216,7 @@ impl Keeper {
             }
             retry.pause();
         }
+        failpoints::pass("recover_reset");
         retry.succeeded();
     }
 
@@ -286,60 +225,56 @@ impl Keeper {
             // trimmed already: nobody would delete them again
             return;
         }
+        failpoints::pass("pending_begin");
         if let Err(fault) = self.backlog.add_pending(self.claim.term, epoch, counts) {
             tracing::warn!(%fault, epoch = epoch.0, "pending counts lost until the epoch is applied");
             self.counters.pending_lost.add(1);
         }
+        failpoints::pass("pending_added");
     }
 
-    /// Drops what every part confirms, read back from the tables; returns whether it is done.
-    fn trim(&mut self, epoch: Epoch, seq: Seq) -> bool {
-        self.count_dead();
-        let confirmed = match self.errors.guards(self.claim.shard) {
-            Ok(guards) => {
-                self.compare(&guards);
-                guards.iter().all(|guard| guard.epoch >= epoch)
-            }
+    /// Merges a little, and says when to go on.
+    fn merge(&mut self) -> Receiver<Instant> {
+        let begun = self.clock.monotonic();
+        if self.recovery.is_careful() {
+            // a job that kills the process must not become part of another one
+            return after(MERGE_PAUSE_MAX);
+        }
+        let mut failed = false;
+        match self.merger.step(&mut *self.backlog) {
+            Ok(jobs) => self.counters.merged.add((jobs as u64).saturating_sub(1)),
             Err(fault) => {
-                tracing::debug!(%fault, "guards not read back, nothing trimmed");
-                return false;
+                failed = true;
+                tracing::debug!(%fault, "jobs not merged");
             }
-        };
-        if !confirmed {
-            tracing::error!(
-                epoch = epoch.0,
-                "applied epoch is not in the guard rows, keeping its jobs"
-            );
-            return false;
         }
-        let epochs: Vec<_> = self
-            .epochs
-            .between(Epoch::default(), Some(Epoch(epoch.0 + 1)))
-            .into_iter()
-            .map(|(epoch, _)| epoch)
-            .collect();
-        if let Err(fault) = self.backlog.trim(seq, &epochs) {
-            tracing::warn!(%fault, "journal not trimmed");
-            return false;
+        if !self.merger.is_busy() {
+            return never();
         }
-        self.epochs.forget(epoch);
-        self.counters.applied_epoch.set(epoch.0);
-        self.read_size();
-        self.come_through();
-        true
+        let took = self.clock.monotonic().saturating_sub(begun);
+        let pause = if failed { MERGE_PAUSE_MAX } else { took * MERGE_PAUSE_FACTOR };
+        after(pause.clamp(MERGE_PAUSE_MIN, MERGE_PAUSE_MAX))
     }
 
-    /// Compares what the tables have counted with what the fence said at the end of the epoch that
-    /// they stand at: the ledger's second difference. Between two epochs there is nothing to say.
-    /// Nor is there while the events of a dead job are not known.
-    fn compare(&self, guards: &Guards) {
-        if !self.graveyard.is_counted() {
-            return;
+    /// Whether the journal has forgotten flights: then its writer, which may have nothing to write,
+    /// is told.
+    fn went_back(&mut self) -> bool {
+        // read first: whatever is executed meanwhile only adds to the fence
+        let executed = self.lookout.executed();
+        let Claim { term, nonce, .. } = self.claim;
+        let expected = Fence { term, nonce, seq: executed, ..Fence::default() };
+        let behind = self.backlog.fence().is_ok_and(|found| expected.went_back(&found));
+        if behind {
+            self.lookout.doubt();
         }
-        if let Some(journaled) = self.graveyard.journaled(guards) {
-            let counted: u64 = guards.iter().map(|guard| guard.events).sum();
-            let dead = self.counters.dead_events();
-            self.counters.applied_difference.set(journaled, counted + dead);
+        behind
+    }
+
+    /// Has the journal's writer look at settings that are weaker than asked. It refuses to go on
+    /// with them until they are mended, and says which they are.
+    fn read_settings(&mut self) {
+        if let Ok(Some(_)) = self.backlog.weaker() {
+            self.lookout.doubt();
         }
     }
 

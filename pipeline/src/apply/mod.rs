@@ -21,6 +21,8 @@ pub(crate) mod graph;
 pub(crate) mod graveyard;
 pub(crate) mod keep_pending;
 pub(crate) mod keeper;
+pub(crate) mod merger;
+pub(crate) mod reach;
 pub(crate) mod retry;
 pub(crate) mod store_details;
 pub(crate) mod suspicion;

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use errsift_ops::fingerprint::Fingerprint;
+use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use timely::{
     container::CapacityContainerBuilder,
     dataflow::{
@@ -17,7 +17,8 @@ use timely::{
 use crate::{
     apply::retry::Retry,
     counters::Counters,
-    ports::errors::{DetailsRow, ErrorsFault, ErrorsWriter},
+    failpoints,
+    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter},
     settings::DETAILS_ROWS,
 };
 
@@ -32,19 +33,22 @@ pub(crate) struct DetailsWriter {
     batches: Receiver<(Vec<DetailsRow>, SyncActivator)>,
     stored: Sender<()>,
     errors: Box<dyn ErrorsWriter>,
+    shard: Shard,
     confirmed: Sender<Vec<Fingerprint>>,
     counters: Arc<Counters>,
 }
 
-/// Both ends. Fingerprints whose words are stored are told to `confirmed`.
+/// Both ends. Fingerprints whose words are stored, be it as dead letters of `shard`, are told to
+/// `confirmed`.
 pub(crate) fn details_writer(
     errors: Box<dyn ErrorsWriter>,
+    shard: Shard,
     confirmed: Sender<Vec<Fingerprint>>,
     counters: Arc<Counters>,
 ) -> (DetailsHandle, DetailsWriter) {
     let (send_batch, batches) = bounded(1);
     let (send_stored, stored) = bounded(1);
-    let writer = DetailsWriter { batches, stored: send_stored, errors, confirmed, counters };
+    let writer = DetailsWriter { batches, stored: send_stored, errors, shard, confirmed, counters };
     (DetailsHandle { batches: send_batch, stored }, writer)
 }
 
@@ -54,17 +58,28 @@ impl DetailsWriter {
     pub(crate) fn run(mut self) {
         let mut retry = Retry::default();
         while let Ok((rows, activator)) = self.batches.recv() {
-            while let Err(fault) = self.errors.insert_details(&rows) {
+            let call = self.counters.pulse.call();
+            failpoints::pass("details_begin");
+            let dead = loop {
+                let fault = match self.errors.insert_details(self.shard, &rows) {
+                    Ok(dead) => break dead,
+                    Err(fault) => fault,
+                };
                 self.counters.errors_retries.add(1);
                 self.counters.errors_failing.add(u64::from(retry.failures() == 0));
                 if retry.worth_a_line() {
                     report(&fault, retry.failures());
                 }
                 retry.pause();
-            }
+            };
             self.counters.errors_failing.sub(u64::from(retry.failures() > 0));
             retry.succeeded();
-            self.counters.details_rows.add(rows.len() as u64);
+            drop(call);
+            failpoints::pass("details_stored");
+            if dead != DeadLetters::default() {
+                set_aside(&self.counters, dead);
+            }
+            self.counters.details_rows.add((rows.len() as u64).saturating_sub(dead.rows));
             // either end is gone only when the process ends
             let _ =
                 self.confirmed.send(rows.into_iter().map(|(fingerprint, _)| fingerprint).collect());
@@ -72,6 +87,17 @@ impl DetailsWriter {
             let _ = activator.activate();
         }
     }
+}
+
+/// Counts what the tables refuse as data, and says so.
+pub(crate) fn set_aside(counters: &Counters, dead: DeadLetters) {
+    let DeadLetters { rows, events } = dead;
+    counters.set_aside_rows.add(rows);
+    counters.set_aside.add(events);
+    // until the tables are asked again, which settles whatever crosses this
+    counters.dead_letters.add(rows);
+    counters.dead.add(events);
+    tracing::error!(rows, events, "tables refuse rows, set aside: see errsift dead list");
 }
 
 /// Says why the tables were not written.

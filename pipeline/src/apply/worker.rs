@@ -88,6 +88,7 @@ pub(crate) fn run(worker: &mut Worker, apply: Apply) {
         }
     }
     if let Some(mut leader) = leader {
+        leader.first.feeder.applied(None);
         leader.trim(None);
     }
 }
@@ -147,8 +148,9 @@ impl Leader {
 
     /// Has the jobs of all epochs before `frontier` dropped (`None`: of all).
     fn trim(&mut self, frontier: Option<Epoch>) {
-        let last = self.epochs.between(Epoch::default(), frontier).last().copied();
-        let Some((epoch, seq)) = last.filter(|last| Some(*last) != self.trimmed) else {
+        let after = self.trimmed.map_or(Epoch::default(), |(epoch, _)| epoch);
+        let last = self.epochs.between(after, frontier).last().copied();
+        let Some((epoch, seq)) = last else {
             return;
         };
         if self.first.keeper.try_send(Keep::Trim(epoch, seq)).is_ok() {

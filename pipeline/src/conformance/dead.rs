@@ -1,136 +1,117 @@
-//! What is expected of a journal: jobs that are set aside.
+//! What is expected of a store of errors whose tables refuse some rows as data.
 
-use bytes::Bytes;
-use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
-use errsift_ops::timestamp::Timestamp;
-
-use super::journal::{Store, acquire, commit, job};
-use crate::ports::{
-    dead::{Aside, DeadJob, DeadJobs, Recovery, SetAside},
-    errors::Claim,
-    journal::{Acquired, Armed},
+use errsift_ops::{
+    event::Payload,
+    fingerprint::{Fingerprint, RuleVersion},
+    flight::Details,
+    id::{Epoch, Shard},
 };
 
-/// Holds journals to all of it; `fresh` makes one that nobody has taken yet.
-pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
-    a_job_is_set_aside_once(&*fresh());
-    what_has_changed_is_not_set_aside(&*fresh());
-    the_dead_are_counted_and_dropped(&*fresh());
-    how_starts_went_is_kept(&*fresh());
+use super::{
+    errors::{apply, claim, row},
+    fingerprint,
+};
+use crate::ports::errors::{Applied, CountRow, DeadLetters, DetailsRow, Errors, ErrorsWriter};
+
+/// Makes the tables refuse every row of a fingerprint from now on.
+pub type Refuse<'a> = &'a dyn Fn(Fingerprint);
+
+/// Holds a store to all of it. Each function uses a shard and fingerprints of its own.
+pub fn every(errors: &dyn Errors, refuse: Refuse<'_>) {
+    refused_rows_are_set_aside_alone(errors, refuse);
+    a_range_of_nothing_but_refused_rows_moves_on(errors, refuse);
+    what_does_not_apply_is_not_set_aside(errors, refuse);
+    refused_words_are_set_aside_alone(errors, refuse);
 }
 
-fn claim(acquired: &Acquired) -> Claim {
-    let fence = acquired.armed.fence();
-    Claim { shard: Shard(0), term: fence.term, nonce: fence.nonce }
+fn dead(writer: &mut dyn ErrorsWriter, shard: u16) -> DeadLetters {
+    writer.settled(Shard(shard)).expect("the store answers").dead
 }
 
-/// The `n`th job set aside, with any bytes at all for a tombstone.
-fn aside(n: u8) -> Aside {
-    let dead = DeadJob {
-        shard: Shard(0),
-        seq: Seq(n.into()),
-        epoch: Epoch(5),
-        at: Timestamp::from_millis(1),
-        guards: [Epoch(4); Part::COUNT],
-        reason: "by a test".to_owned(),
-        job: job(n),
-    };
-    let tombstone = Bytes::from(vec![b'T', n, 0, 0xff]);
-    Aside { seq: Seq(n.into()), job: job(n), tombstone, dead: Bytes::from(dead.encode()) }
-}
-
-/// Commits the jobs 1 to `last`, of an event each.
-fn fill(store: &dyn Store, last: u8) -> Claim {
-    let mut journal = store.journal();
-    let acquired = acquire(&mut *journal, 1);
-    let claim = claim(&acquired);
-    let commit = |armed: Armed, n| commit(&mut *journal, armed, 5, &job(n)).expect("a commit");
-    (1..=last).fold(acquired.armed, commit);
-    claim
-}
-
-/// Its place is kept, its bytes are among the dead, and asking again changes nothing.
-pub fn a_job_is_set_aside_once(store: &dyn Store) {
-    let claim = fill(store, 3);
-    let mut backlog = store.backlog();
-    assert_eq!(backlog.dead().expect("an answer"), DeadJobs::default());
-    assert!(backlog.dead_jobs(0, 9).expect("an answer").is_empty());
-    backlog.trim(Seq(1), &[]).expect("an answer");
-    let before = backlog.fence().expect("an answer");
-    for _ in 0..3 {
-        assert_eq!(backlog.set_aside(&claim, &aside(2)).expect("an answer"), SetAside::Done);
+/// All of a refused fingerprint is set aside, also rows that might be taken, and nothing else; the
+/// guards move on, by the events that are counted.
+pub fn refused_rows_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>) {
+    let (mut writer, mut reader, claim) = (errors.writer(), errors.reader(), claim(30, 1));
+    writer.take_guards(&claim).expect("the store answers");
+    let at = 1_700_000_000_000;
+    // two parts; every fingerprint in two windows, the later with one event more
+    let rows: Vec<CountRow> = [30_u8, 31]
+        .into_iter()
+        .flat_map(|part| (0..1_100).map(move |n| fingerprint(part, n)))
+        .flat_map(|key| [row(key, 2, at, at + 5), row(key, 3, at + 60_000, at + 60_001)])
+        .collect();
+    let refused = [(30, 0), (30, 517), (30, 518), (31, 1_099)].map(|(p, n)| fingerprint(p, n));
+    for key in refused {
+        refuse(key);
     }
-    let page = backlog.page(Seq(1), 9).expect("an answer");
-    assert_eq!((page.base, page.jobs), (Seq(2), vec![aside(2).tombstone, job(3)]));
-    assert_eq!(backlog.dead_jobs(0, 9).expect("an answer"), [aside(2).dead]);
-    assert_eq!(backlog.fence().expect("an answer"), before, "the fence is not touched");
-    let dead = backlog.dead().expect("an answer");
-    assert_eq!((dead.jobs, dead.last, dead.is_counted()), (1, Seq(2), false));
-    // what lies among the dead outlives the trim of the tombstone
-    backlog.trim(Seq(3), &[]).expect("an answer");
-    assert_eq!(backlog.dead_jobs(0, 9).expect("an answer"), [aside(2).dead]);
+    let expected = DeadLetters { rows: 8, events: 20 };
+    assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::SetAside(expected));
+    assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::GuardMoved);
+
+    for key in rows.iter().map(|row| row.fingerprint) {
+        let read = reader.read(Shard(30), &key).expect("the store answers");
+        let count = if refused.contains(&key) { 0 } else { 5 };
+        assert_eq!((read.count, read.epoch), (count, Epoch(7)), "{key}");
+    }
+    let settled = writer.settled(Shard(30)).expect("the store answers");
+    let events = [30, 31].map(|part: usize| settled.guards[part].events);
+    assert_eq!(events, [5 * 1_097, 5 * 1_099]);
+    assert_eq!((settled.dead, settled.dropped()), (expected, 0));
+    assert_eq!(settled.events(), 5 * 2_200);
+
+    // the next epoch adds to what is there
+    let next = [row(refused[0], 4, at, at), row(fingerprint(30, 1), 1, at, at)];
+    let more = Applied::SetAside(DeadLetters { rows: 1, events: 4 });
+    assert_eq!(apply(&mut *writer, &claim, (7, 8), &next), more);
+    assert_eq!(dead(&mut *writer, 30), DeadLetters { rows: 9, events: 24 });
+    assert_eq!(dead(&mut *writer, 31), DeadLetters::default(), "another shard's");
 }
 
-/// A fenced writer changes nothing, and neither does one that takes another job for it.
-pub fn what_has_changed_is_not_set_aside(store: &dyn Store) {
-    let old = fill(store, 3);
-    let mut backlog = store.backlog();
-    let other = Aside { job: job(9), ..aside(2) };
-    assert_eq!(backlog.set_aside(&old, &other).expect("an answer"), SetAside::Changed);
-    backlog.trim(Seq(1), &[]).expect("an answer");
-    for gone in [aside(1), aside(4)] {
-        assert_eq!(backlog.set_aside(&old, &gone).expect("an answer"), SetAside::Changed);
-    }
-    let new = claim(&acquire(&mut *store.journal(), 2));
-    let forged = [old, Claim { nonce: Nonce(77), ..new }, Claim { term: Term(77), ..new }];
-    for forged in forged {
-        assert_eq!(backlog.set_aside(&forged, &aside(2)).expect("an answer"), SetAside::Fenced);
-        assert!(!backlog.count_dead(&forged, Seq(2), 1).expect("an answer"));
-    }
-    assert_eq!(backlog.page(Seq(1), 9).expect("an answer").jobs, [job(2), job(3)]);
-    assert_eq!(backlog.dead().expect("an answer"), DeadJobs::default());
-    assert_eq!(backlog.set_aside(&new, &aside(2)).expect("an answer"), SetAside::Done);
+/// A guard moves although nothing of its epoch is counted.
+pub fn a_range_of_nothing_but_refused_rows_moves_on(errors: &dyn Errors, refuse: Refuse<'_>) {
+    let (mut writer, claim) = (errors.writer(), claim(32, 1));
+    writer.take_guards(&claim).expect("the store answers");
+    let key = fingerprint(32, 1);
+    refuse(key);
+    let rows = [row(key, 7, 0, 0)];
+    let expected = Applied::SetAside(DeadLetters { rows: 1, events: 7 });
+    assert_eq!(apply(&mut *writer, &claim, (0, 3), &rows), expected);
+    let guard = writer.guards(Shard(32)).expect("the store answers")[32];
+    assert_eq!((guard.epoch, guard.events), (Epoch(3), 0));
 }
 
-/// Their events are a sum that outlives those that are dropped, less what was counted after all.
-pub fn the_dead_are_counted_and_dropped(store: &dyn Store) {
-    let claim = fill(store, 4);
-    let mut backlog = store.backlog();
-    for n in 1..=4 {
-        assert_eq!(backlog.set_aside(&claim, &aside(n)).expect("an answer"), SetAside::Done);
-    }
-    let two: Vec<_> = [2, 3].map(|n| aside(n).dead).to_vec();
-    assert_eq!(backlog.dead_jobs(1, 2).expect("an answer"), two);
-    assert!(backlog.dead_jobs(4, 2).expect("an answer").is_empty());
-    assert!(backlog.count_dead(&claim, Seq(3), 30).expect("an answer"));
-    let dead = DeadJobs { jobs: 4, last: Seq(4), counted: Seq(3), events: 30 };
-    assert_eq!(backlog.dead().expect("an answer"), dead);
-    let mut drop_dead = |n, redriven| {
-        let was_there = backlog.drop_dead(&aside(n).dead, redriven).expect("an answer");
-        let DeadJobs { jobs, events, .. } = backlog.dead().expect("an answer");
-        (was_there, jobs, events)
-    };
-    assert_eq!(drop_dead(1, 0), (true, 3, 30));
-    assert_eq!(drop_dead(2, 9), (true, 2, 21));
-    assert_eq!(drop_dead(2, 9), (false, 2, 21));
-    // its events are not in the sum yet
-    assert_eq!(drop_dead(4, 5), (true, 1, 21));
-    assert!(backlog.count_dead(&claim, Seq(4), 22).expect("an answer"));
-    let dead = DeadJobs { jobs: 1, last: Seq(4), counted: Seq(4), events: 22 };
-    assert_eq!(backlog.dead().expect("an answer"), dead);
-    assert_eq!(backlog.dead_jobs(0, 9).expect("an answer"), [aside(3).dead]);
+/// A range that its guards do not let in leaves no dead letters.
+pub fn what_does_not_apply_is_not_set_aside(errors: &dyn Errors, refuse: Refuse<'_>) {
+    let (mut writer, claim) = (errors.writer(), claim(33, 1));
+    writer.take_guards(&claim).expect("the store answers");
+    let key = fingerprint(33, 1);
+    refuse(key);
+    let rows = [row(key, 7, 0, 0)];
+    assert_eq!(apply(&mut *writer, &claim, (1, 3), &rows), Applied::GuardMoved);
+    assert_eq!(dead(&mut *writer, 33), DeadLetters::default());
 }
 
-/// What the holder notes is there for the next one, who alone may change it then.
-pub fn how_starts_went_is_kept(store: &dyn Store) {
-    let old = fill(store, 1);
-    let mut backlog = store.backlog();
-    assert_eq!(backlog.recovery().expect("an answer"), Recovery::default());
-    let noted = Recovery { starts: 2, suspect: Seq(1), accused: Seq(4), deaths: 3 };
-    assert!(backlog.note_recovery(&old, &noted).expect("an answer"));
-    let new = claim(&acquire(&mut *store.journal(), 2));
-    assert!(!backlog.note_recovery(&old, &Recovery::default()).expect("an answer"));
-    assert_eq!(backlog.recovery().expect("an answer"), noted);
-    assert!(backlog.note_recovery(&new, &Recovery::default()).expect("an answer"));
-    assert_eq!(store.backlog().recovery().expect("an answer"), Recovery::default());
+/// Words that are refused do not hold up others, and are set aside once however often they come.
+pub fn refused_words_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>) {
+    let mut writer = errors.writer();
+    let words: Vec<DetailsRow> = (0..1_100)
+        .map(|n| {
+            let payload = Payload { message: format!("words {n}"), ..Payload::default() };
+            (fingerprint(34, n), Box::new(Details { rule: RuleVersion(1), payload }))
+        })
+        .collect();
+    let refused = [fingerprint(34, 3), fingerprint(34, 1_000)];
+    for key in refused {
+        refuse(key);
+    }
+    for _ in 0..2 {
+        let dead = writer.insert_details(Shard(34), &words).expect("the store answers");
+        assert_eq!(dead, DeadLetters { rows: 2, events: 0 });
+    }
+    let mut reader = errors.reader();
+    for (key, _) in &words {
+        let read = reader.read(Shard(34), key).expect("the store answers");
+        assert_eq!(read.details.is_none(), refused.contains(key), "{key}");
+    }
+    assert_eq!(dead(&mut *writer, 34), DeadLetters { rows: 2, events: 0 });
 }

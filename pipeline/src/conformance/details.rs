@@ -76,9 +76,11 @@ fn read(errors: &dyn Errors, fingerprint: &Fingerprint) -> ErrorRow {
 pub fn the_first_to_come_stays(errors: &dyn Errors) {
     let (key, mut writer) = (fingerprint(20, 1), errors.writer());
     let rows = [details(key, 1, message("first")), details(key, 2, message("second"))];
-    writer.insert_details(&rows).expect("the store answers");
-    writer.insert_details(&[details(key, 3, message("third"))]).expect("the store answers");
-    writer.insert_details(&[]).expect("the store answers");
+    writer.insert_details(Shard(20), &rows).expect("the store answers");
+    writer
+        .insert_details(Shard(20), &[details(key, 3, message("third"))])
+        .expect("the store answers");
+    writer.insert_details(Shard(20), &[]).expect("the store answers");
     let stored = read(errors, &key);
     assert_eq!(stored.details, Some((RuleVersion(1), message("first"))));
     assert_eq!((stored.count, stored.first_seen, stored.last_seen), (0, None, None));
@@ -91,7 +93,7 @@ pub fn words_come_back_byte_for_byte(errors: &dyn Errors) {
         .map(|(n, text)| details(fingerprint(21, n), u16::MAX, filled(text)))
         .chain([details(fingerprint(21, 999), 0, Payload::default())])
         .collect();
-    errors.writer().insert_details(&rows).expect("the store answers");
+    errors.writer().insert_details(Shard(20), &rows).expect("the store answers");
     for (fingerprint, stored) in rows {
         let expected = Some((stored.rule, stored.payload));
         assert_eq!(read(errors, &fingerprint).details, expected);
@@ -118,7 +120,7 @@ pub fn the_longest_words_fit(errors: &dyn Errors) {
                 .collect(),
         };
         let row = details(fingerprint(22, n), 1, payload.clone());
-        errors.writer().insert_details(&[row]).expect("the store answers");
+        errors.writer().insert_details(Shard(20), &[row]).expect("the store answers");
         let stored = read(errors, &fingerprint(22, n)).details;
         assert!(stored == Some((RuleVersion(1), payload)), "{character:?}");
     }
@@ -132,10 +134,10 @@ pub fn a_large_call_fits(errors: &dyn Errors) {
     let rows: Vec<_> = (0..100).map(|n| details(fingerprint(23, n), 1, long(n))).collect();
     let bytes: usize = rows.iter().map(|(_, details)| details.payload.text_bytes()).sum();
     assert!(bytes > 4 << 20, "{bytes}");
-    writer.insert_details(&rows).expect("the store answers");
+    writer.insert_details(Shard(20), &rows).expect("the store answers");
     let short = |n| message(&format!("short {n}"));
     let rows: Vec<_> = (0..2500).map(|n| details(fingerprint(24, n), 1, short(n))).collect();
-    writer.insert_details(&rows).expect("the store answers");
+    writer.insert_details(Shard(20), &rows).expect("the store answers");
     for n in [0, 57, 99] {
         assert!(read(errors, &fingerprint(23, n)).details == Some((RuleVersion(1), long(n))));
     }
@@ -149,7 +151,9 @@ pub fn a_snapshot_has_all_fields(errors: &dyn Errors) {
     let (key, mut writer, claim) = (fingerprint(25, 1), errors.writer(), claim(20, 1));
     let payload = Payload { tags: vec![("k".to_owned(), "v".to_owned())], ..filled("all") };
     writer.take_guards(&claim).expect("the store answers");
-    writer.insert_details(&[details(key, 1, payload.clone())]).expect("the store answers");
+    writer
+        .insert_details(Shard(20), &[details(key, 1, payload.clone())])
+        .expect("the store answers");
     let rows = [row(key, 3, 1_700_000_000_001, 1_700_000_000_999)];
     assert_eq!(apply(&mut *writer, &claim, (0, 1_700_000_030), &rows), Applied::Done);
     let expected = ErrorRow {

@@ -115,6 +115,7 @@ pub fn epochs_apply_in_order_and_once(errors: &dyn Errors) {
         epoch: Epoch(1_700_000_000),
         seq: Seq(17_000_000_000),
         events: 8,
+        dropped: 0,
     };
     assert_eq!(guards[3], stands);
     assert_eq!(guards[4], Guard { term: claim.term, nonce: claim.nonce, ..Guard::default() });

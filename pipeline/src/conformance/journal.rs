@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use bytes::Bytes;
 use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 
-use super::{ANSWER_MAX, dead, pending};
+use super::{ANSWER_MAX, dead_jobs, heal, holder, ids, merge, pending};
 use crate::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Journal, Page, Progress,
 };
@@ -29,7 +29,11 @@ pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     a_journal_behind_the_tables_goes_on_from_them(&*fresh());
     a_trim_ends_at_the_last_flight(&*fresh());
     pending::every(fresh);
-    dead::every(fresh);
+    heal::every(fresh);
+    ids::every(fresh);
+    merge::every(fresh);
+    holder::every(fresh);
+    dead_jobs::every(fresh);
 }
 
 /// Takes the shard of a journal that the tables know nothing of.

@@ -1,15 +1,20 @@
 //! The contract of the stores, as functions that panic where a store does not keep it.
 //!
 //! Every store is held to it: the real ones, the ones in memory, and the ones still to come.
-//! [`errors`] is for [`Errors`](crate::ports::errors::Errors), [`journal`] for
+//! [`errors`] and [`dead`] are for [`Errors`](crate::ports::errors::Errors), [`journal`] for
 //! [`Journal`](crate::ports::journal::Journal) with
 //! [`Backlog`](crate::ports::journal::Backlog). No expectation is about how fast anything is,
 //! except that an answer comes within [`ANSWER_MAX`].
 
 pub mod dead;
+pub mod dead_jobs;
 pub mod details;
 pub mod errors;
+mod heal;
+pub mod holder;
+pub mod ids;
 pub mod journal;
+pub mod merge;
 pub mod pending;
 
 use std::time::Duration;

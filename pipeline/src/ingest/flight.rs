@@ -18,7 +18,7 @@ use crate::{
     ack::{Outcome, Waiter},
     counters::Counters,
     histogram::{Batch, MICROSECONDS},
-    ports::journal::Fence,
+    ports::{heal::Recent, journal::Fence},
 };
 
 /// Those who wait for a flight. Answered once, by whoever comes first: the journal's own thread
@@ -79,8 +79,8 @@ pub(crate) struct Sealed<W> {
     pub(crate) before: Fence,
     /// The fence once it is executed.
     pub(crate) after: Fence,
-    /// The fence once the bytes first sent are executed, if empty ones have taken their place.
-    pub(crate) replaced: Option<Fence>,
+    /// What was first sent, if empty bytes have taken its place.
+    pub(crate) replaced: Option<Recent>,
     pub(crate) waiters: Arc<Waiters<W>>,
     /// When those who wait are told that it failed.
     pub(crate) deadline: Duration,
@@ -104,6 +104,7 @@ impl<W: Waiter> Sealed<W> {
             received_min: tallied.received_min,
             received_max: tallied.received_max,
             entries: tallied.entries,
+            ids: tallied.ids,
         };
         let waiters = Arc::new(Waiters::new(tallied.waiters, Arc::clone(counters)));
         Self::encoded(shard, before, flight, waiters, deadline)
@@ -118,8 +119,10 @@ impl<W: Waiter> Sealed<W> {
             received_min: Timestamp::MAX,
             received_max: Timestamp::default(),
             entries: Vec::new(),
+            ids: Vec::new(),
         };
-        let replaced = self.replaced.or(Some(self.after));
+        let first = Recent { after: self.after, job: self.job };
+        let replaced = self.replaced.or(Some(first));
         let empty = Self::encoded(shard, self.before, flight, self.waiters, self.deadline);
         Self { replaced, ever_unknown: true, ..empty }
     }
@@ -137,7 +140,7 @@ impl<W: Waiter> Sealed<W> {
             events: before.events + flight.events(),
             ..before
         };
-        let job = Job { shard, term: before.term, flight };
+        let job = Job { shard, term: before.term, first: flight.seq, flight };
         let bytes = Bytes::from(job::encode(&job));
         Self {
             flight: job.flight,
@@ -153,12 +156,23 @@ impl<W: Waiter> Sealed<W> {
 
     /// Whether a fence that stands so says that this flight, or what it has replaced, is executed.
     pub(crate) fn may_be(&self, found: &Fence) -> bool {
-        self.after == *found || self.replaced == Some(*found)
+        self.after == *found || self.first_sent().is_some_and(|first| first == found)
     }
 
     /// Events that are journaled once it, or what it has replaced, is executed.
     pub(crate) fn events(&self) -> u64 {
-        self.replaced.unwrap_or(self.after).events - self.before.events
+        self.first_sent().unwrap_or(&self.after).events - self.before.events
+    }
+
+    /// The fence once the bytes first sent are executed, if empty ones have taken their place.
+    pub(crate) fn first_sent(&self) -> Option<&Fence> {
+        self.replaced.as_ref().map(|first| &first.after)
+    }
+
+    /// The bytes that are in the journal if the fence stands at `executed`.
+    pub(crate) fn job_at(&self, executed: &Fence) -> Bytes {
+        let first = self.replaced.as_ref().filter(|first| first.after == *executed);
+        first.map_or(&self.job, |first| &first.job).clone()
     }
 
     pub(crate) fn seq(&self) -> Seq {

@@ -6,6 +6,8 @@ use errsift_ops::{
     body::Fault,
     decode::{Decode, Received},
     fingerprint::{Fingerprint, WithFingerprint},
+    fold_ids::{Earlier, FoldIds},
+    recent_ids::RecentIds,
     tally::{Tallied, TallyByTime},
 };
 use timely::{
@@ -42,18 +44,27 @@ pub(crate) struct Handles<W: Waiter> {
     pub(crate) executed: ProbeHandle<u64>,
 }
 
+/// What operators tell each other beside the streams, and the worker.
+pub(crate) struct Told {
+    pub(crate) account: Rc<RefCell<Account>>,
+    pub(crate) ids: Rc<RefCell<RecentIds<u64>>>,
+    pub(crate) counters: Arc<Counters>,
+}
+
 /// Connects the operators.
 pub(crate) fn ingest<W: Waiter>(
     scope: Scope<'_, u64>,
     wanted: impl FnMut(&Fingerprint) -> bool + 'static,
     sealer: Rc<RefCell<Sealer<W>>>,
     feed: Arc<Feed>,
-    (account, counters): (Rc<RefCell<Account>>, Arc<Counters>),
+    Told { account, ids, counters }: Told,
 ) -> Handles<W> {
     let ((input, forming), received) = scope.new_unordered_input();
     let (events, faults) = received.decode();
-    faults.refuse(Rc::clone(&account), counters);
-    let (executed, journal) = events.fingerprint().tally(wanted).journal(sealer, account);
+    faults.refuse(Rc::clone(&account), Arc::clone(&counters));
+    let (events, repeated) = events.fingerprint().fold_ids(Rc::clone(&ids));
+    repeated.answer_repeated(Rc::clone(&account), counters);
+    let (executed, journal) = events.tally(wanted).journal(sealer, account, ids);
     let (probe, executed) = executed.probe();
     executed.hand_over(feed);
     Handles { input, forming, journal, executed: probe }
@@ -79,14 +90,40 @@ impl<W: Waiter> Refuse for StreamVec<'_, u64, (Fault, W)> {
     }
 }
 
+/// Answers those whose events came before.
+trait AnswerRepeated {
+    fn answer_repeated(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>);
+}
+
+impl<W: Waiter> AnswerRepeated for StreamVec<'_, u64, (Earlier, W)> {
+    fn answer_repeated(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>) {
+        self.sink(Pipeline, "AnswerRepeated", move |(input, _frontier)| {
+            input.for_each_stamp(|time, repeated| {
+                let mut account = account.borrow_mut();
+                for (earlier, waiter) in repeated.flat_map(|repeated| repeated.drain(..)) {
+                    account.repeated(time.least().copied().unwrap_or_default());
+                    let (counter, outcome) = match earlier {
+                        Earlier::Stored => (&counters.acked, Outcome::Stored),
+                        Earlier::Perhaps => (&counters.maybe_stored, Outcome::MaybeStored),
+                    };
+                    counter.add(1);
+                    counters.duplicates.add(1);
+                    waiter.answer(outcome);
+                }
+            });
+        });
+    }
+}
+
 /// Seals each time's tallies as a flight and sends it.
 trait Journaled<'scope, W> {
-    /// Emits each flight when it is executed; holds its time until then. The activator has the
-    /// operator take in what the journal has reported.
+    /// Emits each flight when it is executed; holds its time until then, and tells `ids` what became
+    /// of it. The activator has the operator take in what the journal has reported.
     fn journal(
         self,
         sealer: Rc<RefCell<Sealer<W>>>,
         account: Rc<RefCell<Account>>,
+        ids: Rc<RefCell<RecentIds<u64>>>,
     ) -> (StreamVec<'scope, u64, Executed>, Activator);
 }
 
@@ -95,6 +132,7 @@ impl<'scope, W: Waiter> Journaled<'scope, W> for StreamVec<'scope, u64, Tallied<
         self,
         sealer: Rc<RefCell<Sealer<W>>>,
         account: Rc<RefCell<Account>>,
+        ids: Rc<RefCell<RecentIds<u64>>>,
     ) -> (StreamVec<'scope, u64, Executed>, Activator) {
         let mut builder = OperatorBuilder::new("Journal".to_owned(), self.scope());
         let activator = self.scope().activator_for(builder.operator_info().address);
@@ -106,24 +144,33 @@ impl<'scope, W: Waiter> Journaled<'scope, W> for StreamVec<'scope, u64, Tallied<
             let mut out: Option<Capability<u64>> = None;
             move |_frontiers| {
                 let mut output = output.activate();
-                let mut sealer = sealer.borrow_mut();
+                let (mut sealer, mut ids) = (sealer.borrow_mut(), ids.borrow_mut());
                 match (sealer.turn(), &out) {
-                    (Some(executed), Some(time)) => output.session(time).give(executed),
+                    (Some(executed), Some(time)) => {
+                        ids.settle(*time.time(), executed.with_events());
+                        output.session(time).give(executed);
+                    }
                     // a probe: no event brought a time with it
                     (Some(executed), None) => sealer.leave(executed),
                     (None, _) => {}
                 }
                 input.for_each_stamp(|time, flights| {
-                    account.borrow_mut().sealed(time.least().copied().unwrap_or_default());
+                    let at = time.least().copied().unwrap_or_default();
                     for tallied in flights.flat_map(|flights| flights.drain(..)) {
+                        account.borrow_mut().sealed(at, tallied.repeated);
                         if sealer.ready() {
                             out = time.retain_least(output.output_index());
+                        } else {
+                            ids.settle(at, false);
                         }
                         sealer.seal(tallied);
                     }
                 });
-                if !sealer.holds_flight() {
-                    out = None;
+                if !sealer.holds_flight()
+                    && let Some(time) = out.take()
+                    && !sealer.stopped()
+                {
+                    ids.settle(*time.time(), false);
                 }
             }
         });

@@ -12,5 +12,6 @@
 pub(crate) mod account;
 pub(crate) mod flight;
 pub(crate) mod graph;
+mod ring;
 pub(crate) mod sealer;
 pub(crate) mod worker;

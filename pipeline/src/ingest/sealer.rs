@@ -7,12 +7,14 @@
 //!     │ armed           ▼                            ▼
 //!     └───────────── Waiting ──── not armed ────► Rearming ── fence says: n ► executed
 //!                                                               n-1 ► send the same bytes again
+//!                                                               below ► the journal is healed
 //!                                                               another writer ► fenced
 //! ```
 //!
 //! A flight that was ever unknown keeps its number until the fence has been read; a refused one
 //! gives it to the next. Which of the two happened is told by type, never by text.
 
+mod heal;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
@@ -24,8 +26,13 @@ use crate::{
     ack::{Outcome, Waiter},
     counters::Counters,
     epochs::EpochClock,
+    failpoints,
     feed::Executed,
-    ingest::flight::{Sealed, Waiters},
+    ingest::{
+        flight::{Sealed, Waiters},
+        ring::Ring,
+    },
+    lookout::Lookout,
     ports::{
         clock::Clock,
         journal::{Armed, Commit, CommitDone, CommitResult, Fence, Journal, JournalFault},
@@ -55,7 +62,7 @@ enum State<W> {
     Out(Sealed<W>),
     /// Nothing is out; after a pause the flight, if there still is one, is tried again.
     Waiting { flight: Option<Sealed<W>>, fence: Fence, armed: Option<Armed>, until: Duration },
-    /// The fence is being read after a lost connection.
+    /// The fence is being read after a lost connection, or after a journal was healed.
     Rearming { flight: Option<Sealed<W>>, fence: Fence },
     /// This process must not write any more.
     Stopped,
@@ -72,6 +79,11 @@ pub(crate) struct Sealer<W> {
     reports: (Sender<Report>, Receiver<Report>),
     wake: Arc<Wake>,
     counters: Arc<Counters>,
+    lookout: Arc<Lookout>,
+    /// What the journal may have to be given again.
+    ring: Ring,
+    /// Jobs that it is being given.
+    healing: Option<u64>,
     /// When the journal became free for the flight that is being sealed.
     let_go_at: Duration,
     sent_at: Duration,
@@ -91,6 +103,7 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) lookout: Arc<Lookout>,
     pub(crate) ack_deadline: Duration,
 }
 
@@ -102,7 +115,7 @@ impl<W: Waiter> Sealer<W> {
         epochs: EpochClock,
         around: Surroundings,
     ) -> Self {
-        let Surroundings { shard, clock, wake, counters, ack_deadline } = around;
+        let Surroundings { shard, clock, wake, counters, lookout, ack_deadline } = around;
         counters.journaled.set(armed.fence().events);
         counters.journal_up.set(1);
         Self {
@@ -111,10 +124,13 @@ impl<W: Waiter> Sealer<W> {
             clock,
             epochs,
             ack_deadline,
+            ring: Ring::new(*armed.fence()),
+            healing: None,
             state: State::Ready(armed),
             reports: unbounded(),
             wake,
             counters,
+            lookout,
             let_go_at: Duration::ZERO,
             sent_at: Duration::ZERO,
             down_since: None,
@@ -128,6 +144,11 @@ impl<W: Waiter> Sealer<W> {
     /// Whether a flight may be sealed now.
     pub(crate) fn ready(&self) -> bool {
         matches!(self.state, State::Ready(_))
+    }
+
+    /// Whether this process must not write any more: a flight that it held may yet be stored.
+    pub(crate) fn stopped(&self) -> bool {
+        matches!(self.state, State::Stopped)
     }
 
     /// Whether the journal has failed for so long that nobody should be made to wait for it.
@@ -160,9 +181,9 @@ impl<W: Waiter> Sealer<W> {
         self.let_go_at = now;
     }
 
-    /// Whether the journal has reported something that [`Sealer::turn`] has not seen.
+    /// Whether there is news of the journal that [`Sealer::turn`] has not seen.
     pub(crate) fn has_reports(&self) -> bool {
-        !self.reports.1.is_empty()
+        !self.reports.1.is_empty() || self.in_doubt()
     }
 
     /// Keeps a probe that was executed for [`Sealer::take_left`].
@@ -208,6 +229,7 @@ impl<W: Waiter> Sealer<W> {
     /// not stored: the caller only does this when their time is up.
     pub(crate) fn seal(&mut self, tallied: Tallied<W>) {
         self.counters.clamped.add(tallied.clamped);
+        self.counters.duplicates.add(tallied.repeated);
         let state = std::mem::replace(&mut self.state, State::Stopped);
         let State::Ready(armed) = state else {
             self.state = state;
@@ -239,12 +261,14 @@ impl<W: Waiter> Sealer<W> {
             };
         }
         self.expire();
+        self.look_again();
         self.resume();
         executed
     }
 
     fn send(&mut self, flight: Sealed<W>, armed: Armed) {
         let commit = Commit { armed, fence: flight.after, job: flight.job.clone() };
+        failpoints::pass("commit_begin");
         self.sent_at = self.clock.monotonic();
         let done = self.completion(&flight);
         self.state = State::Out(flight);
@@ -262,7 +286,9 @@ impl<W: Waiter> Sealer<W> {
             let executed = result.is_ok();
             // first of all, on the journal's own thread: this is what everybody waits for
             if executed {
+                failpoints::pass("ack_begin");
                 waiters.answer(&Outcome::Stored, now);
+                failpoints::pass("ack_sent");
             }
             // the worker may be gone when the process ends
             let _ = reports.send(Report::Commit(result, now));

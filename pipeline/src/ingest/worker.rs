@@ -3,7 +3,9 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use errsift_ops::{decode::Received, fingerprint::Fingerprint, known::Known};
+use errsift_ops::{
+    decode::Received, fingerprint::Fingerprint, known::Known, recent_ids::RecentIds,
+};
 use timely::{dataflow::ProbeHandle, worker::Worker};
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     histogram::{Batch, MICROSECONDS},
     ingest::{
         account::Account,
-        graph::{self, Handles},
+        graph::{self, Handles, Told},
         sealer::Sealer,
     },
     operators::{self, Operators},
@@ -34,6 +36,8 @@ pub(crate) struct Ingest<W> {
     /// Fingerprints whose words the tables have confirmed.
     pub(crate) confirmed: Receiver<Vec<Fingerprint>>,
     pub(crate) sealer: Sealer<W>,
+    /// Ids of events that an earlier process has stored.
+    pub(crate) ids: RecentIds<u64>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -64,13 +68,18 @@ impl Forming {
 /// Runs until every [`Intake`](crate::intake::Intake) is dropped and all they offered is settled,
 /// or until this process must stop. The last epoch is closed before it returns.
 pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<Stop> {
-    let Ingest { events, confirmed, sealer, feed, wake, clock, counters, ack_deadline, operators } =
-        ingest;
+    let Ingest { events, confirmed, sealer, ids, feed, .. } = ingest;
+    let Ingest { wake, clock, counters, ack_deadline, operators, .. } = ingest;
     wake.bind();
     if let Some(operators) = operators {
         operators::watch(worker, "ingest", &operators);
     }
-    let account = Rc::new(RefCell::new(Account::new(counters.journaled.get())));
+    let told = Told {
+        account: Rc::new(RefCell::new(Account::new(counters.journaled.get()))),
+        ids: Rc::new(RefCell::new(ids)),
+        counters: Arc::clone(&counters),
+    };
+    let (account, ids) = (Rc::clone(&told.account), Rc::clone(&told.ids));
     let known = Rc::new(RefCell::new(Known::new(KNOWN_MAX)));
     let sealer = Rc::new(RefCell::new(sealer));
     let wanted = {
@@ -79,13 +88,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     };
     let Handles { mut input, forming: mut time, journal, executed } = worker
         .dataflow_named::<u64, _, _>("Ingest", |scope| {
-            graph::ingest(
-                scope,
-                wanted,
-                Rc::clone(&sealer),
-                Arc::clone(&feed),
-                (Rc::clone(&account), Arc::clone(&counters)),
-            )
+            graph::ingest(scope, wanted, Rc::clone(&sealer), Arc::clone(&feed), told)
         });
     let mut forming = Forming::default();
     let mut arrived = Vec::new();
@@ -95,6 +98,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         for fingerprint in confirmed.try_iter().flatten() {
             known.borrow_mut().insert(fingerprint);
         }
+        age(&mut ids.borrow_mut(), now, &counters);
         let ended = fill(&mut arrived, &events, &mut forming, now, &mut waits);
         if !arrived.is_empty() {
             counters.stages.channel.take_in(&mut waits);
@@ -166,11 +170,24 @@ fn publish<W: Waiter>(
     counters: &Counters,
 ) {
     let mut account = account.borrow_mut();
+    counters.pulse.ingest_turns.add(1);
     counters.known.set(known.len() as u64);
     if let Some(frontier) = executed.with_frontier(|frontier| frontier.first().copied()) {
         account.passed(frontier);
     }
     account.publish(sealer.events_held(), counters);
+}
+
+/// Forgets ids that are too old; says how many are left, and whether there was no room for some.
+fn age(ids: &mut RecentIds<u64>, now: Duration, counters: &Counters) {
+    ids.advance(now);
+    counters.event_ids.set(ids.stored() as u64);
+    let before = counters.event_ids_crowded_out.get();
+    if ids.crowded_out() > before {
+        let crowded_out = ids.crowded_out() - before;
+        tracing::warn!(crowded_out, "event ids forgotten early, there are too many");
+        counters.event_ids_crowded_out.set(ids.crowded_out());
+    }
 }
 
 /// A probe was executed outside of any time of the dataflow; apply counts on every number.

@@ -1,18 +1,22 @@
 //! Tables in memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
 use errsift_ops::{
-    fingerprint::Fingerprint, flight::Details, id::Shard, tally::Tally, window::Window,
+    fingerprint::Fingerprint,
+    flight::Details,
+    id::{Epoch, Shard},
+    tally::Tally,
+    window::Window,
 };
 
 use super::locked;
 use crate::ports::errors::{
     Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 /// Tables in memory; clones and handles share them.
@@ -25,9 +29,39 @@ struct Tables {
     details: BTreeMap<Fingerprint, Box<Details>>,
     counts: BTreeMap<Fingerprint, Tally>,
     windows: BTreeMap<(Window, Fingerprint), u64>,
+    refused: BTreeSet<Fingerprint>,
+    dead_counts: BTreeMap<(Shard, Epoch, Fingerprint, Window), Tally>,
+    dead_details: BTreeMap<(Shard, Fingerprint), Box<Details>>,
+}
+
+impl Tables {
+    fn settled(&self, shard: Shard) -> Settled {
+        let counts = self.dead_counts.iter().filter(|((of, ..), _)| *of == shard);
+        let mut dead = DeadLetters::default();
+        for (_, tally) in counts {
+            dead.add(DeadLetters { rows: 1, events: tally.count });
+        }
+        dead.rows += self.dead_details.keys().filter(|(of, _)| *of == shard).count() as u64;
+        let guards = self.guards.get(&shard).copied().unwrap_or_else(empty);
+        Settled { guards, dead }
+    }
 }
 
 impl MemoryErrors {
+    /// Refuses all rows of `fingerprint` as data from now on.
+    pub fn refuse(&self, fingerprint: Fingerprint) {
+        locked(&self.0).refused.insert(fingerprint);
+    }
+
+    /// Events of each fingerprint that were set aside.
+    pub fn dead(&self) -> BTreeMap<Fingerprint, u64> {
+        let mut dead = BTreeMap::new();
+        for ((_, _, fingerprint, _), tally) in &locked(&self.0).dead_counts {
+            *dead.entry(*fingerprint).or_default() += tally.count;
+        }
+        dead
+    }
+
     /// All counts, by fingerprint.
     pub fn counts(&self) -> BTreeMap<Fingerprint, Tally> {
         locked(&self.0).counts.clone()
@@ -79,16 +113,27 @@ impl ErrorsWriter for MemoryErrors {
         Ok(*guards)
     }
 
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         let mut tables = locked(&self.0);
+        let mut dead = DeadLetters::default();
         for (fingerprint, details) in rows {
-            tables.details.entry(*fingerprint).or_insert_with(|| details.clone());
+            if tables.refused.contains(fingerprint) {
+                tables.dead_details.insert((shard, *fingerprint), details.clone());
+                dead.rows += 1;
+            } else {
+                tables.details.entry(*fingerprint).or_insert_with(|| details.clone());
+            }
         }
-        Ok(())
+        Ok(dead)
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
         let mut tables = locked(&self.0);
+        let tables = &mut *tables;
         let guards = tables.guards.entry(claim.shard).or_insert_with(empty);
         let stands = range.parts.iter().all(|step| {
             let guard = &guards[step.part.index()];
@@ -102,21 +147,29 @@ impl ErrorsWriter for MemoryErrors {
             (guard.epoch, guard.seq) = (range.upto, range.seq);
             guard.events += step.events;
         }
+        let mut dead = DeadLetters::default();
         for row in range.rows {
+            if tables.refused.contains(&row.fingerprint) {
+                let events = row.tally.count;
+                guards[row.fingerprint.part().index()].events -= events;
+                dead.add(DeadLetters { rows: 1, events });
+                let key = (claim.shard, range.upto, row.fingerprint, row.window);
+                tables.dead_counts.insert(key, row.tally);
+                continue;
+            }
             let count = tables.counts.entry(row.fingerprint);
             count.and_modify(|tally| tally.fold(&row.tally)).or_insert(row.tally);
             *tables.windows.entry((row.window, row.fingerprint)).or_default() += row.tally.count;
         }
-        Ok(Applied::Done)
+        Ok(if dead.rows == 0 { Applied::Done } else { Applied::SetAside(dead) })
     }
 
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
         Ok(MemoryErrors::guards(self, shard))
     }
 
-    /// Nothing is ever refused as data here.
-    fn dead_letters(&mut self, _: Shard) -> Result<DeadLetters, ErrorsFault> {
-        Ok(DeadLetters::default())
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
+        Ok(locked(&self.0).settled(shard))
     }
 }
 

@@ -9,16 +9,22 @@ use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    timestamp::Timestamp,
 };
 
 use super::locked;
-use crate::ports::{
-    dead::{Aside, DeadJob, DeadJobs, Recovery, SetAside},
-    errors::Claim,
-    journal::{
-        Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, Journal,
-        JournalFault, JournalSize, Page, Progress,
+use crate::{
+    ports::{
+        dead::{Aside, DeadJob, DeadJobs, Recovery, SetAside},
+        errors::Claim,
+        heal::Heal,
+        holder::{Beat, Holder},
+        journal::{
+            Acquired, Armed, Backlog, Commit, CommitDone, CommitFault, Fence, FenceDone, JobIds,
+            Journal, JournalFault, JournalSize, Merge, Page, Progress,
+        },
     },
+    settings::PAGE_BYTES_MAX,
 };
 
 /// One shard's journal in memory; clones share it, as connections share a server.
@@ -34,7 +40,15 @@ struct Contents {
     dead: Vec<Bytes>,
     dead_jobs: DeadJobs,
     recovery: Recovery,
+    /// The fences before each commit since the shard was taken.
+    history: VecDeque<Fence>,
+    ids: Vec<JobIds>,
+    /// Does not run out: there is no clock here.
+    holder: Option<Holder>,
 }
+
+/// Flights that can be forgotten one by one.
+const HISTORY: usize = 1_024;
 
 impl Contents {
     fn holds(&self, claim: &Claim) -> bool {
@@ -43,6 +57,13 @@ impl Contents {
 
     fn base(&self) -> Seq {
         Seq(self.base.max(1))
+    }
+
+    fn remember(&mut self, before: Fence) {
+        self.history.push_back(before);
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
     }
 }
 
@@ -58,17 +79,40 @@ impl MemoryJournal {
         let contents = locked(&backup.0).clone();
         *locked(&self.0) = contents;
     }
+
+    /// Forgets the last `flights` since the shard was taken, as a server does that had not synced
+    /// them yet, under the feet of whoever uses it. Says how many it had.
+    pub fn forget(&self, flights: usize) -> usize {
+        let mut contents = locked(&self.0);
+        for forgotten in 0..flights {
+            let Some(before) = contents.history.pop_back() else {
+                return forgotten;
+            };
+            contents.fence = before;
+            if contents.jobs.pop_back().is_none() {
+                // trimmed: every part has it
+                contents.base = before.seq.next().0;
+            }
+        }
+        flights
+    }
+
+    /// Forgets everything, under the feet of whoever uses it.
+    pub fn empty(&self) {
+        *locked(&self.0) = Contents::default();
+    }
 }
 
 impl Journal for MemoryJournal {
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
         let mut contents = locked(&self.0);
         let before = contents.fence;
-        contents.fence = at_least.taken(&before, nonce);
+        contents.fence = at_least.taken(&before, nonce)?;
         if at_least.leaves_behind(&before) {
             contents.base = at_least.seq.next().0;
             contents.jobs.clear();
         }
+        contents.history.clear();
         let armed = Armed::verify(&contents.fence, contents.fence);
         let armed = armed.map_err(JournalFault::new)?;
         Ok(Acquired { armed, before })
@@ -82,6 +126,7 @@ impl Journal for MemoryJournal {
             return done(Err(CommitFault::Moved { found }));
         }
         contents.jobs.push_back(commit.job);
+        contents.remember(found);
         contents.fence = commit.fence;
         drop(contents);
         done(Armed::verify(&commit.fence, commit.fence));
@@ -95,6 +140,26 @@ impl Journal for MemoryJournal {
         let fence = locked(&self.0).fence;
         done(Ok(fence));
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        let mut contents = locked(&self.0);
+        if contents.fence == heal.found {
+            if let Some(base) = heal.base {
+                contents.base = base.0;
+                contents.jobs.clear();
+                contents.history.clear();
+            }
+            for recent in heal.jobs {
+                let before = std::mem::replace(&mut contents.fence, recent.after);
+                contents.remember(before);
+                contents.jobs.push_back(recent.job);
+            }
+            contents.fence = heal.after;
+        }
+        let fence = contents.fence;
+        drop(contents);
+        done(Ok(fence));
+    }
 }
 
 impl Backlog for MemoryJournal {
@@ -102,18 +167,18 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let base = contents.base();
         let skip = usize::try_from(from.0.saturating_sub(base.0)).unwrap_or(usize::MAX);
-        let jobs = contents.jobs.iter().skip(skip).take(jobs_max).cloned().collect();
+        let mut bytes = 0;
+        let fitting = |job: &&Bytes| {
+            bytes += job.len();
+            bytes - job.len() < PAGE_BYTES_MAX
+        };
+        let jobs = contents.jobs.iter().skip(skip).take(jobs_max);
+        let jobs = jobs.take_while(fitting).cloned().collect();
         Ok(Page { base, jobs })
     }
 
     fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        let mut contents = locked(&self.0);
-        let gone = (upto.0 + 1).saturating_sub(contents.base().0);
-        let gone = usize::try_from(gone).unwrap_or(usize::MAX).min(contents.jobs.len());
-        contents.base = contents.base().0 + gone as u64;
-        contents.jobs.drain(..gone);
-        contents.pending.retain(|epoch, _| !epochs.contains(epoch));
-        Ok(())
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
     }
 
     fn add_pending(
@@ -229,5 +294,62 @@ impl Backlog for MemoryJournal {
         }
         contents.recovery = *recovery;
         Ok(true)
+    }
+
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault> {
+        let mut contents = locked(&self.0);
+        let base = contents.base();
+        contents.ids.extend(ids.iter().filter(|ids| ids.seq >= base).cloned());
+        contents.ids.retain(|ids| ids.received >= since);
+        let gone = (upto.0 + 1).saturating_sub(base.0);
+        let gone = usize::try_from(gone).unwrap_or(usize::MAX).min(contents.jobs.len());
+        contents.base = base.0 + gone as u64;
+        contents.jobs.drain(..gone);
+        contents.pending.retain(|epoch, _| !epochs.contains(epoch));
+        Ok(())
+    }
+
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
+        Ok(locked(&self.0).ids.clone())
+    }
+
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
+        let mut contents = locked(&self.0);
+        let base = contents.base();
+        let last = Seq(base.0 + contents.jobs.len() as u64 - 1);
+        if contents.fence.term != merge.term || !merge.is_within(base, last) {
+            return Ok(false);
+        }
+        let place = |seq: Seq| usize::try_from(seq.0 - base.0).unwrap_or(usize::MAX);
+        for seq in &merge.blanked {
+            contents.jobs[place(*seq)] = Merge::blank();
+        }
+        contents.jobs[place(merge.seq)] = merge.job.clone();
+        Ok(true)
+    }
+
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault> {
+        let mut contents = locked(&self.0);
+        let fence = contents.fence;
+        if (fence.term, fence.nonce) != (holder.term, holder.nonce) {
+            return Ok(Beat::Fenced(fence));
+        }
+        contents.holder = Some(holder.clone());
+        Ok(Beat::Held)
+    }
+
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
+        Ok(locked(&self.0).holder.clone())
+    }
+
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
+        locked(&self.0).holder.take_if(|held| held == holder);
+        Ok(())
     }
 }

@@ -34,6 +34,8 @@ pub struct Guard {
     pub seq: Seq,
     /// Events ever applied to this part: the ledger's right side.
     pub events: u64,
+    /// Events of this part that were set aside and then dropped for good.
+    pub dropped: u64,
 }
 
 /// All guard rows of a shard, by part.
@@ -79,6 +81,9 @@ pub struct Range<'a> {
 pub enum Applied {
     /// Committed.
     Done,
+    /// Committed, but for the rows of some fingerprints that the tables refuse as data: these are
+    /// dead letters since the same transaction, and the guard rows' events are without them.
+    SetAside(DeadLetters),
     /// Rolled back: a guard row is not where the range says, or another writer's.
     /// Read the guards to see which.
     GuardMoved,
@@ -114,10 +119,50 @@ pub trait Errors: Send + Sync + 'static {
 /// What was set aside because the tables refuse it as data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// Rows.
+    /// Rows; words that were refused are a row without events.
     pub rows: u64,
     /// Events in them.
     pub events: u64,
+}
+
+impl DeadLetters {
+    /// Adds `more`.
+    pub fn add(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.events += more.events;
+    }
+}
+
+/// What became of a shard's events in the tables, at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The guard rows: events that are counted, and those that were dropped.
+    pub guards: Guards,
+    /// What was set aside and not dropped yet.
+    pub dead: DeadLetters,
+}
+
+impl Default for Settled {
+    fn default() -> Self {
+        Self { guards: [Guard::default(); Part::COUNT], dead: DeadLetters::default() }
+    }
+}
+
+impl Settled {
+    /// Events counted.
+    pub fn counted(&self) -> u64 {
+        self.guards.iter().map(|guard| guard.events).sum()
+    }
+
+    /// Events dropped for good.
+    pub fn dropped(&self) -> u64 {
+        self.guards.iter().map(|guard| guard.dropped).sum()
+    }
+
+    /// Events that are no longer pending, whatever became of them: the ledger's right side.
+    pub fn events(&self) -> u64 {
+        self.counted() + self.dead.events + self.dropped()
+    }
 }
 
 /// Writes errors; one thread holds it. All methods block.
@@ -126,17 +171,23 @@ pub trait ErrorsWriter: Send {
     /// returns them as they then stand. A row that belongs to a newer writer is left alone.
     fn take_guards(&mut self, claim: &Claim) -> Result<Guards, ErrorsFault>;
 
-    /// Stores each error's words unless they are stored; the first to come stays.
-    fn insert_details(&mut self, rows: &[DetailsRow]) -> Result<(), ErrorsFault>;
+    /// Stores each error's words unless they are stored; the first to come stays. Words that the
+    /// tables refuse as data become dead letters of `shard` without events, and are returned.
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault>;
 
-    /// Moves the guards and adds the rows in one transaction.
+    /// Moves the guards and adds the rows in one transaction. If the tables refuse some of them as
+    /// data, all rows of their fingerprints are set aside in that transaction, and no others.
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault>;
 
     /// The guard rows as they stand; those that are missing are zero.
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault>;
 
-    /// What of this shard was set aside.
-    fn dead_letters(&mut self, shard: Shard) -> Result<DeadLetters, ErrorsFault>;
+    /// The guard rows and what was set aside, read at one instant.
+    fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault>;
 }
 
 /// One error as the view `errors` shows it, with the guard that its count was read under.

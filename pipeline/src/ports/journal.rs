@@ -5,17 +5,22 @@
 
 use bytes::Bytes;
 use errsift_ops::{
+    event::{EVENT_ID_BYTES, EventId},
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
+    job,
+    timestamp::Timestamp,
 };
 
 use super::{
     dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::Claim,
+    heal::Heal,
+    holder::{Beat, Holder},
 };
 
 /// What stands in front of the journal: who may write, and how far it has come. Only taking the
-/// shard and committing a flight write it.
+/// shard, committing a flight and healing write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fence {
     /// The writer's generation.
@@ -34,6 +39,12 @@ impl Fence {
     /// Whether `other` was written by the same writer.
     pub fn same_writer(&self, other: &Self) -> bool {
         self.term == other.term && self.nonce == other.nonce
+    }
+
+    /// Whether a journal `found` where this fence should stand has forgotten something. Terms only
+    /// grow: a lower one is not a successor's but from before this writer's.
+    pub fn went_back(&self, found: &Self) -> bool {
+        found.term < self.term || (self.same_writer(found) && found.seq < self.seq)
     }
 }
 
@@ -152,7 +163,17 @@ pub trait Journal: Send + 'static {
     /// Reconnects if need be, arms the fence anew, reads it, and makes sure that what it says is
     /// durable at the configured level; returns at once, `done` hears.
     fn rearm(&mut self, done: FenceDone);
+
+    /// Gives a journal that came back without its last flights these again, if the fence still is
+    /// as it was found, and does what [`rearm`](Self::rearm) does; returns at once, `done` hears
+    /// the fence as it then stands. Whoever hears nothing of it reads the fence: it stands where it
+    /// stood, at the end of one of [`Heal::pieces`], or where it should. Doing it again is right.
+    fn heal(&mut self, heal: Heal, done: FenceDone);
 }
+
+/// Terms, seqs and epochs are below this: up to here every store counts exactly, scripts in
+/// floating point too.
+pub const NUMBER_MAX: u64 = 1 << 53;
 
 /// How far a store has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,7 +186,7 @@ pub struct Progress {
     pub epoch: Epoch,
     /// The last epoch that every part has.
     pub applied: Epoch,
-    /// Events ever applied, of all parts.
+    /// Events ever applied, set aside or dropped, of all parts.
     pub events: u64,
 }
 
@@ -177,12 +198,23 @@ impl Progress {
 
     /// The fence that takes the shard from `before`. Of a journal that is left behind, seq and the
     /// ledger's left side go on from the tables.
-    pub fn taken(&self, before: &Fence, nonce: Nonce) -> Fence {
+    ///
+    /// Numbers that no journal can have come to are refused: they would not be counted on exactly.
+    pub fn taken(&self, before: &Fence, nonce: Nonce) -> Result<Fence, JournalFault> {
         let behind = self.leaves_behind(before);
         let (seq, events) =
             if behind { (self.seq, self.events) } else { (before.seq, before.events) };
-        let term = Term(before.term.max(self.term).0 + 1);
-        Fence { term, nonce, seq, epoch: before.epoch.max(self.epoch), events }
+        let last = before.term.max(self.term);
+        let epoch = before.epoch.max(self.epoch);
+        for (name, number) in [("term", last.0), ("seq", seq.0), ("epoch", epoch.0)] {
+            if number >= NUMBER_MAX {
+                return Err(JournalFault::new(format!(
+                    "the shard stands at {name} {number}, which errsift has not written: restore \
+                     the fence, or choose another --shard"
+                )));
+            }
+        }
+        Ok(Fence { term: Term(last.0 + 1), nonce, seq, epoch, events })
     }
 }
 
@@ -206,7 +238,8 @@ pub struct Page {
 
 /// The reading end of one shard's journal, and its pending counts. All methods block.
 pub trait Backlog: Send + 'static {
-    /// Up to `jobs_max` jobs from number `from` on; fewer or none at the list's end.
+    /// Up to `jobs_max` jobs from number `from` on, and no more than one beyond
+    /// [`PAGE_BYTES_MAX`](crate::settings::PAGE_BYTES_MAX); none at the list's end only.
     fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault>;
 
     /// Drops the jobs up to and including `upto` and the pending counts of `epochs`, together.
@@ -279,6 +312,100 @@ pub trait Backlog: Send + 'static {
     /// Notes how starts have gone, if `claim` still holds the shard; returns whether it does. What
     /// was noted outlives the process.
     fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault>;
+
+    /// In which settings the store keeps less than was asked for, for people; `None` if in none, or
+    /// if that was allowed. Asked every few seconds.
+    fn weaker(&mut self) -> Result<Option<String>, JournalFault> {
+        Ok(None)
+    }
+
+    /// As [`trim`](Self::trim), and at the same instant keeps those of `ids` whose last flight the
+    /// list still held, and forgets what it keeps of events received before `since`. Ids come, and
+    /// are kept, in the order of their flights.
+    fn trim_keeping(
+        &mut self,
+        upto: Seq,
+        epochs: &[Epoch],
+        ids: &[JobIds],
+        since: Timestamp,
+    ) -> Result<(), JournalFault>;
+
+    /// The ids that trims have kept, oldest first.
+    fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault>;
+
+    /// Puts one job in the place of several, in one step, if `merge.term` still holds the shard and
+    /// all of them are in the list; says whether it did.
+    fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault>;
+
+    /// Renews the holder's mark for [`MARK_MAX`](super::holder::MARK_MAX) if the fence still has
+    /// `holder`'s term and nonce, both at one instant.
+    fn beat(&mut self, holder: &Holder) -> Result<Beat, JournalFault>;
+
+    /// The holder's mark, unless there is none or it has run out.
+    fn holder(&mut self) -> Result<Option<Holder>, JournalFault>;
+
+    /// Takes the mark away if it is `holder`'s.
+    fn release(&mut self, holder: &Holder) -> Result<(), JournalFault>;
+}
+
+/// Ids of the events in some jobs that follow each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobIds {
+    /// The last of the jobs.
+    pub seq: Seq,
+    /// When the server received the last of the events.
+    pub received: Timestamp,
+    /// Their ids.
+    pub ids: Vec<EventId>,
+}
+
+impl JobIds {
+    /// As a store keeps them: `seq` (8 bytes, little-endian), `received` in ms since 1970 (the
+    /// same), and 16 bytes for each id.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 + self.ids.len() * EVENT_ID_BYTES);
+        bytes.extend(self.seq.0.to_le_bytes());
+        bytes.extend(self.received.millis().to_le_bytes());
+        bytes.extend(self.ids.iter().flat_map(|id| id.to_bytes()));
+        bytes
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) has written; `None` if it has not written that.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (seq, rest) = bytes.split_first_chunk()?;
+        let (received, rest) = rest.split_first_chunk()?;
+        let (ids, []) = rest.as_chunks::<EVENT_ID_BYTES>() else { return None };
+        Some(Self {
+            seq: Seq(u64::from_le_bytes(*seq)),
+            received: Timestamp::from_millis(i64::from_le_bytes(*received)),
+            ids: ids.iter().map(|id| EventId::from_bytes(*id)).collect(),
+        })
+    }
+}
+
+/// One job in the place of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// Who merges.
+    pub term: Term,
+    /// The flights whose places are left with a [`job::BLANK`], ascending.
+    pub blanked: Vec<Seq>,
+    /// The flight whose place `job` takes, after all of them.
+    pub seq: Seq,
+    /// The encoded job that stands for them.
+    pub job: Bytes,
+}
+
+impl Merge {
+    /// Whether all of its flights are among those from `base` on up to `last`.
+    pub fn is_within(&self, base: Seq, last: Seq) -> bool {
+        self.blanked.first().is_some_and(|first| *first >= base) && self.seq <= last
+    }
+
+    /// What lies in a blanked flight's place.
+    pub fn blank() -> Bytes {
+        Bytes::from_static(job::BLANK)
+    }
 }
 
 /// What lies in the journal.

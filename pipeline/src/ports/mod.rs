@@ -6,4 +6,6 @@
 pub mod clock;
 pub mod dead;
 pub mod errors;
+pub mod heal;
+pub mod holder;
 pub mod journal;

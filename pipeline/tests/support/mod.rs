@@ -20,8 +20,9 @@ use errsift_pipeline::{
         clock::Clock,
         errors::{
             Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-            ErrorsWriter, Guards, Range,
+            ErrorsWriter, Guards, Range, Settled,
         },
+        heal::Heal,
         journal::{
             Acquired, Armed, Commit, CommitDone, CommitFault, FenceDone, Journal, JournalFault,
             Progress,
@@ -97,6 +98,10 @@ impl Journal for Late {
     fn rearm(&mut self, done: FenceDone) {
         self.journal.rearm(done);
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        self.journal.heal(heal, done);
+    }
 }
 
 /// A journal that refuses every commit while it is broken.
@@ -126,6 +131,10 @@ impl Journal for Breaking {
     fn rearm(&mut self, done: FenceDone) {
         self.journal.rearm(done);
     }
+
+    fn heal(&mut self, heal: Heal, done: FenceDone) {
+        self.journal.heal(heal, done);
+    }
 }
 
 /// Tables that never answer.
@@ -151,7 +160,11 @@ impl ErrorsWriter for Away {
         away()
     }
 
-    fn insert_details(&mut self, _: &[DetailsRow]) -> Result<(), ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        _: errsift_ops::id::Shard,
+        _: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         away()
     }
 
@@ -163,7 +176,7 @@ impl ErrorsWriter for Away {
         away()
     }
 
-    fn dead_letters(&mut self, _: errsift_ops::id::Shard) -> Result<DeadLetters, ErrorsFault> {
+    fn settled(&mut self, _: errsift_ops::id::Shard) -> Result<Settled, ErrorsFault> {
         away()
     }
 }
@@ -184,6 +197,7 @@ type Heard = (usize, Outcome);
 /// A pipeline under test, and what its waiters have heard.
 pub struct Run {
     pub pipeline: Pipeline<Noting>,
+    clock: Arc<Ticking>,
     heard: (Sender<Heard>, Receiver<Heard>),
     offered: usize,
 }
@@ -205,16 +219,33 @@ impl Run {
 
     /// The same with a clock that moves by `step_ms`.
     pub fn start_with_step(settings: &Settings, stores: Stores, nonce: u64, step_ms: i64) -> Self {
-        let clock = Arc::new(Ticking { now_ms: AtomicI64::new(0), step_ms });
-        let pipeline = start(settings, stores, clock, Nonce(nonce)).unwrap();
-        Self { pipeline, heard: channel(), offered: 0 }
+        let clock = Ticking { now_ms: AtomicI64::new(0), step_ms };
+        Self::start_with_clock(settings, stores, nonce, clock)
+    }
+
+    /// The same, so many milliseconds after the first start.
+    pub fn start_at(settings: &Settings, stores: Stores, nonce: u64, now_ms: i64) -> Self {
+        let clock = Ticking { now_ms: AtomicI64::new(now_ms), step_ms: 1 };
+        Self::start_with_clock(settings, stores, nonce, clock)
+    }
+
+    fn start_with_clock(settings: &Settings, stores: Stores, nonce: u64, clock: Ticking) -> Self {
+        let clock = Arc::new(clock);
+        let pipeline =
+            start(settings, stores, Arc::clone(&clock) as Arc<dyn Clock>, Nonce(nonce)).unwrap();
+        Self { pipeline, clock, heard: channel(), offered: 0 }
+    }
+
+    /// Lets this much time pass at once.
+    pub fn pass(&self, ms: i64) {
+        self.clock.now_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     /// Offers an event with this body; the channel must have room.
     pub fn offer(&mut self, body: &str) {
         let waiter = Noting(self.offered, self.heard.0.clone());
         self.offered += 1;
-        let at = Timestamp::from_millis(START_MS);
+        let at = self.clock.wall();
         let received = Received { body: body.to_owned().into(), at, service: None, waiter };
         self.pipeline.intake.offer(received).unwrap();
     }
@@ -222,6 +253,11 @@ impl Run {
     /// Waits until everything offered is answered.
     pub fn outcomes(&self) -> BTreeMap<usize, Outcome> {
         (0..self.offered).map(|_| self.heard.1.recv().unwrap()).collect()
+    }
+
+    /// Waits for the next so many answers.
+    pub fn more(&self, number: usize) -> BTreeMap<usize, Outcome> {
+        (0..number).map(|_| self.heard.1.recv().unwrap()).collect()
     }
 
     /// Leaves the pipeline as it is: its tables never answer, so it would never end.

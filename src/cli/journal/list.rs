@@ -26,7 +26,8 @@ pub fn run(
     let (mut code, mut first, mut next) = (0, true, standing.base);
     loop {
         let page = journal.jobs(next)?;
-        for stored in &page.jobs {
+        // a blank is told by the job that stands for it
+        for stored in page.jobs.iter().filter(|stored| stored.bytes != job::BLANK) {
             let job = job::decode(&stored.bytes);
             if job.is_err() {
                 code = exit::DATA;
@@ -98,8 +99,8 @@ fn line(stored: &StoredJob, job: &Result<Job, JobError>, json: bool) -> String {
         };
     }
     match (job, json) {
-        (Ok(Job { term, flight, .. }), true) => json!({
-            "seq": flight.seq.0, "epoch": flight.epoch.0, "term": term.0,
+        (Ok(Job { term, first, flight, .. }), true) => json!({
+            "seq": flight.seq.0, "first": first.0, "epoch": flight.epoch.0, "term": term.0,
             "events": flight.events(), "entries": flight.entries.len(), "bytes": bytes,
             "received_min": flight.received_min.to_string(),
             "received_max": flight.received_max.to_string(),
@@ -108,8 +109,8 @@ fn line(stored: &StoredJob, job: &Result<Job, JobError>, json: bool) -> String {
         (Err(fault), true) => {
             json!({ "seq": at.0, "bytes": bytes, "fault": fault.to_string() }).to_string()
         }
-        (Ok(Job { term, flight, .. }), false) => format!(
-            "{} {:>11} {:>6} {:>8} {:>8} {bytes:>9}  {}  {}\n",
+        (Ok(Job { term, first, flight, .. }), false) => format!(
+            "{} {:>11} {:>6} {:>8} {:>8} {bytes:>9}  {}  {}{}\n",
             number(flight.seq),
             flight.epoch.0,
             term.0,
@@ -117,9 +118,15 @@ fn line(stored: &StoredJob, job: &Result<Job, JobError>, json: bool) -> String {
             flight.entries.len(),
             flight.received_min,
             flight.received_max,
+            merged(*first, flight.seq),
         ),
         (Err(fault), false) => format!("{} cannot be read, {bytes} bytes: {fault}\n", number(at)),
     }
+}
+
+/// What a job that stands for several flights says of them.
+fn merged(first: Seq, seq: Seq) -> String {
+    if first < seq { format!("  merged from {first} on") } else { String::new() }
 }
 
 fn number(seq: Seq) -> String {

@@ -4,7 +4,7 @@
 
 mod list;
 mod show;
-mod verify;
+pub mod verify;
 
 use std::process::ExitCode;
 

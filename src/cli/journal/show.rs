@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Fault;
 use crate::{
     cli::{exit, output},
-    inspect::InspectJournal,
+    inspect::{InspectJournal, StoredJob},
     text,
 };
 
@@ -39,6 +39,13 @@ pub fn run(
         output::complain(&format!("seq {seq} is not in the journal, {why}"));
         return Ok(exit::NOT_SO);
     };
+    let Some(stored) = merged_into(journal, stored.clone())? else {
+        output::complain(&format!("seq {seq} was merged, and the job is missing"));
+        return Ok(exit::DATA);
+    };
+    if stored.at > seq {
+        output::complain(&format!("seq {seq} was merged into seq {}", stored.at));
+    }
     let job = match job::decode(&stored.bytes) {
         Ok(job) => job,
         Err(fault) => {
@@ -64,16 +71,33 @@ pub fn run(
     Ok(0)
 }
 
+/// The job that stands for a blank: the next that is none.
+fn merged_into(
+    journal: &mut dyn InspectJournal,
+    mut stored: StoredJob,
+) -> Result<Option<StoredJob>, Fault> {
+    while stored.bytes == job::BLANK {
+        let page = journal.jobs(stored.at.next())?;
+        let found = page.jobs.iter().find(|stored| stored.bytes != job::BLANK);
+        match found.or(page.jobs.last()) {
+            Some(found) => stored = found.clone(),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(stored))
+}
+
 fn head(job: &Job, bytes: usize) -> String {
-    let Job { shard, term, flight } = job;
-    let Flight { seq, epoch, received_min, received_max, entries } = flight;
+    let Job { shard, term, flight, .. } = job;
+    let Flight { seq, epoch, received_min, received_max, entries, ids } = flight;
     format!(
         "seq {seq}, epoch {epoch}, term {term}, shard {shard}\n\
-         {} events in {} entries, {bytes} bytes\n\
+         {} events in {} entries, {} with an id, {bytes} bytes\n\
          received {received_min} to {received_max}\n\n\
          {:<64}  {:<24} {:>8}  {:<24}  {:<24}  {}\n",
         flight.events(),
         entries.len(),
+        ids.len(),
         "FINGERPRINT",
         "WINDOW",
         "COUNT",
@@ -95,15 +119,16 @@ fn line(entry: &Entry) -> String {
 }
 
 fn write_json(job: &Job, bytes: usize, out: &mut impl Write) -> std::io::Result<()> {
-    let Flight { seq, epoch, received_min, received_max, entries } = &job.flight;
+    let Flight { seq, epoch, received_min, received_max, entries, ids } = &job.flight;
     writeln!(
         out,
-        "{{\"seq\":{seq},\"epoch\":{epoch},\"term\":{},\"shard\":{},\"events\":{},\
+        "{{\"seq\":{seq},\"epoch\":{epoch},\"term\":{},\"shard\":{},\"events\":{},\"with_id\":{},\
          \"bytes\":{bytes},\"received_min\":\"{received_min}\",\"received_max\":\"{received_max}\",\
          \"entries\":[",
         job.term,
         job.shard,
-        job.flight.events()
+        job.flight.events(),
+        ids.len()
     )?;
     for (at, entry) in entries.iter().enumerate() {
         let separator = if at + 1 == entries.len() { "" } else { "," };
@@ -147,6 +172,7 @@ mod tests {
         );
         let (_, json) = shown(&mut list, 1, true);
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["with_id"], 1);
         assert_eq!(read["entries"][0]["message"], "a\u{1b}b\nc");
     }
 

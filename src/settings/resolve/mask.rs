@@ -64,6 +64,25 @@ pub fn passwords(text: &str) -> String {
         };
     }
     masked.push_str(rest);
+    parameters(&masked)
+}
+
+/// Any text with the value of each URL parameter that is a password masked.
+fn parameters(text: &str) -> String {
+    const NAME: &str = "password=";
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(NAME) {
+        let (before, behind) = rest.split_at(at + NAME.len());
+        masked.push_str(before);
+        let end = behind.find(|c: char| c == '&' || c == '\'' || c.is_whitespace());
+        let end = end.unwrap_or(behind.len());
+        if end > 0 {
+            masked.push_str(MASK);
+        }
+        rest = &behind[end..];
+    }
+    masked.push_str(rest);
     masked
 }
 
@@ -90,6 +109,8 @@ mod tests {
             "redis://user:1?pw@host",
             "redis://user:1#pw@host",
             "redis://host?password=pw",
+            "redis+sentinel://h:1/m?sentinel-password=pw",
+            "redis+sentinel://:pw@h:1,i:2/m",
         ] {
             assert_eq!(secret(hidden), MASK, "{hidden}");
         }
@@ -99,6 +120,9 @@ mod tests {
     fn passwords_in_any_text_are_masked() {
         let text = "unexpected 'redis://u:p@w@h' and http://h/p and a://b:c@d";
         let masked = "unexpected 'redis://***@h' and http://h/p and a://***@d";
+        assert_eq!(passwords(text), masked);
+        let text = "'redis+sentinel://u:p@h,i/m?sentinel-password=q&sentinel-user=w' no";
+        let masked = "'redis+sentinel://***@h,i/m?sentinel-password=***&sentinel-user=w' no";
         assert_eq!(passwords(text), masked);
     }
 }

@@ -7,6 +7,7 @@ use errsift_ops::{id::Seq, tally::Tallied};
 use super::{RETRY_PAUSE, Report, Sealer, State};
 use crate::{
     ack::{Outcome, Waiter},
+    failpoints,
     feed::Executed,
     ingest::flight::Sealed,
     ports::journal::{Armed, CommitFault, CommitResult, Fence, JournalFault},
@@ -93,7 +94,10 @@ impl<W: Waiter> Sealer<W> {
         self.counters.dropped.add(flight.events().saturating_sub(events));
         self.counters.journaled.set(journaled);
         self.up();
-        self.epochs.executed(flight.seq());
+        let (after, job) = (*armed.fence(), flight.job_at(armed.fence()));
+        self.ring.push(after, job, self.clock.monotonic());
+        self.lookout.note_executed(after.seq);
+        self.epochs.executed(flight.seq(), flight.job.len());
         self.state = State::Ready(armed);
         Executed { seq: flight.seq(), job_bytes: flight.job.len(), flight: Some(flight.flight) }
     }
@@ -104,12 +108,15 @@ impl<W: Waiter> Sealer<W> {
             self.state = state;
             return None;
         };
+        if let Ok(found) = &read {
+            self.note_read(&fence, found);
+        }
         match (read, flight) {
             (Ok(found), Some(flight)) => self.settle_flight(flight, found),
             (Ok(found), None) => {
                 match Armed::verify(&fence, found) {
                     Ok(armed) => self.send_probe(armed),
-                    Err(_) => self.halt(&fence, found),
+                    Err(_) => self.restore(None, fence, found),
                 }
                 None
             }
@@ -125,12 +132,13 @@ impl<W: Waiter> Sealer<W> {
 
     /// Compares the fence as it was `found` with what was sent.
     fn settle_flight(&mut self, flight: Sealed<W>, found: Fence) -> Option<Executed> {
+        failpoints::pass("rearm_settled");
         if let Ok(armed) = Armed::verify(&flight.after, found) {
             flight.waiters.answer(&Outcome::Stored, self.clock.monotonic());
             return Some(self.executed(flight, armed));
         }
-        if let Some(original) = flight.replaced
-            && let Ok(armed) = Armed::verify(&original, found)
+        if let Some(first) = flight.first_sent()
+            && let Ok(armed) = Armed::verify(first, found)
         {
             // the bytes first sent came through after all: apply finds them in the journal
             let mut executed = self.executed(flight, armed);
@@ -140,9 +148,8 @@ impl<W: Waiter> Sealer<W> {
         if let Ok(armed) = Armed::verify(&flight.before, found) {
             self.send_again(flight, armed);
         } else {
-            flight.waiters.answer(&Outcome::MaybeStored, self.clock.monotonic());
-            self.stranded = flight.events();
-            self.halt(&flight.before, found);
+            let before = flight.before;
+            self.restore(Some(flight), before, found);
         }
         None
     }
@@ -177,7 +184,7 @@ impl<W: Waiter> Sealer<W> {
         }
     }
 
-    fn down(&mut self) {
+    pub(super) fn down(&mut self) {
         self.counters.journal_up.set(0);
         self.down_since.get_or_insert(self.clock.monotonic());
     }
@@ -186,18 +193,7 @@ impl<W: Waiter> Sealer<W> {
         self.counters.journal_up.set(1);
         self.down_since = None;
         self.failures = 0;
-    }
-
-    fn halt(&mut self, expected: &Fence, found: Fence) {
-        self.state = State::Stopped;
-        self.down();
-        // terms only grow: a lower one is not a successor's but a journal from before ours
-        let went_back = expected.same_writer(&found) || found.term < expected.term;
-        self.stop = Some(if went_back {
-            Stop::JournalRegressed { expected: expected.seq, found: found.seq }
-        } else {
-            Stop::Fenced(format!("journal holds term {}, ours is {}", found.term, expected.term))
-        });
+        self.healing = None;
     }
 
     /// Tells those whose time is up; drops a flight that nobody waits for and that was certainly
@@ -241,6 +237,8 @@ impl<W: Waiter> Sealer<W> {
             (Some(flight), Some(armed)) => self.send_again(flight, armed),
             (None, Some(armed)) => self.send_probe(armed),
             (flight, None) => {
+                failpoints::pass("rearm_begin");
+                self.lookout.looked_at();
                 self.state = State::Rearming { flight, fence };
                 let (reports, wake) = (self.reports.0.clone(), Arc::clone(&self.wake));
                 self.journal.rearm(Box::new(move |read| {

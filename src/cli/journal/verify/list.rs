@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use errsift_ops::{
-    event::Payload,
+    event::{EventId, Payload},
     fingerprint::{Fingerprint, RULE},
     flight::{Details, Entry, Flight},
     id::{Epoch, Nonce, Part, Seq, Shard, Term},
@@ -15,7 +15,7 @@ use errsift_ops::{
 };
 use errsift_pipeline::ports::{
     dead::DeadJobs,
-    errors::{ErrorsFault, Guard, Guards},
+    errors::{DeadLetters, ErrorsFault, Guard, Settled},
     journal::{Fence, JournalFault},
 };
 
@@ -103,8 +103,9 @@ fn encoded(seq: u64, epoch: u64, count: u64) -> Vec<u8> {
         details: (seq == 1).then(|| Box::new(Details { rule: RULE, payload })),
     };
     let (seq, epoch) = (Seq(seq), Epoch(epoch));
-    let flight = Flight { seq, epoch, received_min: at, received_max: at, entries: vec![entry] };
-    job::encode(&Job { shard: Shard(0), term: Term(1), flight })
+    let (entries, ids) = (vec![entry], vec![EventId(seq.0.into())]);
+    let flight = Flight { seq, epoch, received_min: at, received_max: at, entries, ids };
+    job::encode(&Job { shard: Shard(0), term: Term(1), first: seq, flight })
 }
 
 impl InspectJournal for List {
@@ -150,12 +151,12 @@ impl InspectJournal for List {
 pub struct Rows(pub Option<(u64, u64)>);
 
 impl InspectGuards for Rows {
-    fn guards(&mut self) -> Result<Guards, ErrorsFault> {
+    fn settled(&mut self) -> Result<Settled, ErrorsFault> {
         let Some((epoch, events)) = self.0 else {
             return Err(ErrorsFault::Transient("no connection".to_owned()));
         };
         let mut guards = [Guard { epoch: Epoch(epoch), ..Guard::default() }; Part::COUNT];
         guards[FINGERPRINT.part().index()].events = events;
-        Ok(guards)
+        Ok(Settled { guards, dead: DeadLetters::default() })
     }
 }

@@ -5,6 +5,7 @@
 //! and after the first page, and a pending count is held against the jobs that lie in the list
 //! before and after it is read.
 
+mod balance;
 mod chain;
 mod ledger;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::io::Write;
 
 use errsift_ops::{id::Shard, timestamp::Timestamp};
 
+pub use self::{balance::balance, ledger::Account};
 use self::{pass::Pass, report::Report};
 use super::Fault;
 use crate::{
@@ -30,7 +32,7 @@ use crate::{
 const PASSES_MAX: u32 = 5;
 
 /// Prints a line for each check, and one for each thing that is wrong. Exits 1 if there is any.
-pub fn run(
+pub(super) fn run(
     journal: &mut dyn InspectJournal,
     guards: &mut dyn InspectGuards,
     shard: Shard,

@@ -1,13 +1,13 @@
 //! One reading of the journal from its beginning to its fence.
 
 use errsift_ops::{
-    id::{Epoch, Part, Seq, Shard},
+    id::{Epoch, Seq, Shard},
     job::{self, Job},
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
     dead::DeadJobs,
-    errors::{ErrorsFault, Guards},
+    errors::{ErrorsFault, Settled},
     journal::JournalFault,
 };
 
@@ -23,41 +23,41 @@ use crate::inspect::{InspectGuards, InspectJournal, JobPage, Standing, StoredJob
 const BEGINNINGS_MAX: u32 = 50;
 
 /// Fence, guard rows and first page of one moment.
-struct Beginning {
-    standing: Standing,
-    page: JobPage,
+pub(super) struct Beginning {
+    pub(super) standing: Standing,
+    pub(super) page: JobPage,
     /// What was set aside.
-    dead: DeadJobs,
-    /// Guard rows that hold for it, or why there are none.
-    guards: Result<Guards, String>,
+    pub(super) dead: DeadJobs,
+    /// What the tables have settled of it, or why that is not known.
+    pub(super) settled: Result<Settled, String>,
 }
 
 impl Beginning {
     /// The guard rows are read before the fence, so that they have nothing that the fence lacks,
     /// and again after the page: if they have not moved, all that they lack is in the list.
-    fn find(
+    pub(super) fn find(
         journal: &mut dyn InspectJournal,
         guards: &mut dyn InspectGuards,
     ) -> Result<Self, JournalFault> {
         let why = |fault: ErrorsFault| format!("the tables were not read: {fault}");
         for _ in 1..BEGINNINGS_MAX {
-            let before = guards.guards().map_err(why);
+            let before = guards.settled().map_err(why);
             let standing = journal.standing()?;
             let page = journal.jobs(standing.base)?;
             let dead = journal.dead()?;
             let stands = match &before {
-                Ok(before) => guards.guards().is_ok_and(|after| after == *before),
+                Ok(before) => guards.settled().is_ok_and(|after| after == *before),
                 Err(_) => true,
             };
             if stands {
-                return Ok(Self { standing, page, dead, guards: before });
+                return Ok(Self { standing, page, dead, settled: before });
             }
         }
         let standing = journal.standing()?;
         let page = journal.jobs(standing.base)?;
         let dead = journal.dead()?;
         let why = "counts are being applied without a pause".to_owned();
-        Ok(Self { standing, page, dead, guards: Err(why) })
+        Ok(Self { standing, page, dead, settled: Err(why) })
     }
 }
 
@@ -76,7 +76,7 @@ pub struct Pass<'a> {
     hole: bool,
     /// Whether any was.
     holes: bool,
-    /// Whether the server trimmed jobs that were not read yet.
+    /// Whether the server trimmed or merged jobs that were not read yet.
     overtaken: bool,
 }
 
@@ -108,8 +108,8 @@ impl<'a> Pass<'a> {
         })
     }
 
-    /// Reads to the end. Returns what was found, and whether the server trimmed jobs that were not
-    /// read yet: then another pass may find more.
+    /// Reads to the end. Returns what was found, and whether the server trimmed or merged jobs that
+    /// were not read yet: then another pass may find more.
     pub fn run(mut self) -> Result<(Report, bool), JournalFault> {
         let fence = self.begin.standing.fence;
         let mut page = std::mem::take(&mut self.begin.page);
@@ -118,6 +118,10 @@ impl<'a> Pass<'a> {
             self.turn(&page);
             for stored in &page.jobs {
                 next = stored.at.next();
+                if stored.bytes == job::BLANK {
+                    self.chain.blank(stored.at, stored.bytes.len(), &mut self.report);
+                    continue;
+                }
                 let decoded = self.check(stored);
                 if let Some(job) = decoded {
                     self.count(&job)?;
@@ -129,6 +133,7 @@ impl<'a> Pass<'a> {
             page = self.journal.jobs(next)?;
         }
         self.leave_epoch(None, next)?;
+        self.overtaken |= self.chain.ends_blank();
         let after = self.journal.standing()?;
         self.check_fence(&after);
         self.compare_ledger();
@@ -149,6 +154,11 @@ impl<'a> Pass<'a> {
 
     fn check(&mut self, stored: &StoredJob) -> Option<Job> {
         let decoded = job::decode(&stored.bytes);
+        if job::header(&stored.bytes).is_ok_and(|header| header.tombstone) {
+            self.chain.set_aside(stored.at);
+        } else if let Ok(job) = &decoded {
+            self.overtaken |= self.chain.merged_meanwhile(job, &mut self.report);
+        }
         let whole = self.chain.job(stored.at, stored.bytes.len(), &decoded, &mut self.report);
         if !whole {
             self.hole = true;
@@ -187,6 +197,12 @@ impl<'a> Pass<'a> {
             // trimmed, and its pending counts with it
             return Ok(());
         }
+        if let Ok(Settled { guards, .. }) = &self.begin.settled
+            && guards.iter().all(|guard| guard.epoch >= open.epoch)
+        {
+            // applied, and kept for --trim-lag without its pending counts
+            return Ok(());
+        }
         if into.is_none() {
             self.read_on(&mut open, next, after.fence.seq)?;
         }
@@ -213,6 +229,9 @@ impl<'a> Pass<'a> {
             }
             for stored in &page.jobs {
                 next = stored.at.next();
+                if stored.bytes == job::BLANK {
+                    continue;
+                }
                 match job::decode(&stored.bytes) {
                     Ok(job) if job.flight.epoch == open.epoch => open.add(&job.flight, false),
                     Ok(_) => return Ok(()),
@@ -237,15 +256,14 @@ impl<'a> Pass<'a> {
 
     fn compare_ledger(&mut self) {
         let fence = self.begin.standing.fence;
-        match &self.begin.guards {
+        match &self.begin.settled {
             Err(why) => self.report.unknown(Check::Ledger, why.clone()),
             Ok(_) if self.overtaken => {
-                let why = "the server trims faster than the list is read".to_owned();
+                let why = "the server trims or merges faster than the list is read".to_owned();
                 self.report.unknown(Check::Ledger, why);
             }
-            Ok(guards) => {
-                debug_assert_eq!(guards.len(), Part::COUNT);
-                self.ledger.compare(&fence, guards, &self.begin.dead, &mut self.report);
+            Ok(settled) => {
+                self.ledger.compare(&fence, settled, &self.begin.dead, &mut self.report);
             }
         }
     }

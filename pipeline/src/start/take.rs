@@ -1,0 +1,116 @@
+//! Taking the shard.
+
+use std::sync::Arc;
+
+use errsift_ops::{
+    id::{Epoch, Nonce, Term},
+    recent_ids::RecentIds,
+    timestamp::Timestamp,
+};
+
+use super::Stores;
+use crate::{
+    apply::retry::Retry,
+    failpoints,
+    ids::{self, JournaledIds},
+    ports::{
+        clock::Clock,
+        dead::Recovery,
+        errors::{Claim, Errors, Settled},
+        journal::{Acquired, Armed, Backlog, Fence, JournalFault, Progress},
+    },
+    settings::Settings,
+};
+
+/// How far epochs may have run ahead of the clock, in seconds: 100 years.
+const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
+/// How often noting a start is tried again.
+const NOTE_RETRIES: u32 = 6;
+
+/// What a new journal goes on from while the tables do not say where they are: `None` if it is not
+/// new. Epochs of less than a second run ahead of the clock, so the time alone could be one that is
+/// applied; and a term that counts from 1 could be one that the guard rows have seen.
+fn without_tables(backlog: &mut dyn Backlog, now: Timestamp) -> Option<Progress> {
+    // a fault shows again when the shard is taken
+    backlog.fence().ok().filter(|fence| *fence == Fence::default())?;
+    let seconds = Epoch::open(Epoch::default(), now).0;
+    let epoch = Epoch(seconds + EPOCHS_AHEAD_MAX);
+    Some(Progress { term: Term(seconds), epoch, ..Progress::default() })
+}
+
+/// How far the tables have come, if they answer.
+fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
+    match errors.writer().settled(settings.shard) {
+        Ok(settled @ Settled { guards, .. }) => Some(Progress {
+            term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
+            seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
+            epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
+            applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
+            events: settled.events(),
+        }),
+        Err(fault) => {
+            tracing::warn!(%fault, "tables do not answer, starting without them");
+            None
+        }
+    }
+}
+
+/// A shard that was taken.
+pub(super) struct Taken {
+    pub(super) armed: Armed,
+    /// The fence before.
+    pub(super) before: Fence,
+    /// Whether the journal is new, and the tables did not say where they are.
+    pub(super) unseen: bool,
+    /// How starts have gone, this one included.
+    pub(super) recovery: Recovery,
+    pub(super) journaled: Arc<JournaledIds>,
+    pub(super) ids: RecentIds<u64>,
+}
+
+/// Takes the shard and reads back which events were stored lately.
+pub(super) fn take(
+    settings: &Settings,
+    stores: &mut Stores,
+    clock: &dyn Clock,
+    nonce: Nonce,
+) -> Result<Taken, JournalFault> {
+    let stand = tables_stand(settings, stores.errors.as_ref());
+    let unseen = match stand {
+        None => without_tables(stores.backlog.as_mut(), clock.wall()),
+        Some(_) => None,
+    };
+    let at_least = stand.or(unseen).unwrap_or_default();
+    let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
+    failpoints::pass("acquired");
+    let fence = *armed.fence();
+    let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
+    // before any job is looked into
+    let recovery = note_start(&mut *stores.backlog, &claim)?;
+    let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
+    let ids = ids::recover(&mut *stores.backlog, (&claim, recovery), fence.seq, times, &journaled)?;
+    tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
+    Ok(Taken { armed, before, unseen: unseen.is_some(), recovery, journaled, ids })
+}
+
+/// Counts this start until its recovery has come through.
+fn note_start(backlog: &mut dyn Backlog, claim: &Claim) -> Result<Recovery, JournalFault> {
+    let recovery = backlog.recovery()?.begun();
+    let mut retry = Retry::default();
+    while let Err(fault) = backlog.note_recovery(claim, &recovery) {
+        if retry.failures() >= NOTE_RETRIES {
+            return Err(fault);
+        }
+        retry.pause();
+    }
+    if recovery.is_careful() {
+        let (starts, accused) = (recovery.starts, recovery.accused.0);
+        tracing::error!(
+            starts,
+            accused,
+            deaths = recovery.deaths,
+            "the last starts did not come through their recovery: jobs are fed one at a time"
+        );
+    }
+    Ok(recovery)
+}

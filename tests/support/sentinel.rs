@@ -1,0 +1,160 @@
+//! A master with a replica, and three sentinels that watch both.
+//!
+//! Each is a process of the test's own on a free port of 127.0.0.1. A node that is restarted starts
+//! with its old command line, and the sentinels tell it whom to follow.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::process::{Process, Program, Running};
+use super::redis::Redis;
+
+pub const MASTER: &str = "journal";
+const SENTINELS: usize = 3;
+const QUORUM: usize = 2;
+/// Long enough for a machine that is busy, short enough for a test.
+const DOWN_AFTER_MS: u32 = 1_000;
+const FAILOVER_TIMEOUT_MS: u32 = 3_000;
+/// Sentinels find one another by what they say through the master every two seconds.
+const DEADLINE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Two nodes and their sentinels. The first node begins as the master.
+pub struct Sentinels {
+    pub nodes: [Redis; 2],
+    pub sentinels: Vec<Process>,
+}
+
+impl Sentinels {
+    /// Started, and with a failover possible: each sentinel knows the others and the replica.
+    pub fn start() -> Self {
+        let master = Redis::start();
+        let nodes = [replica_of(&master), master];
+        let [replica, master] = nodes;
+        let port = master.process.port();
+        let sentinels = (0..SENTINELS).map(|_| sentinel(port)).collect();
+        let all = Self { nodes: [master, replica], sentinels };
+        all.await_quorum();
+        all
+    }
+
+    /// As `--redis-url` takes it.
+    pub fn url(&self) -> String {
+        let at: Vec<String> =
+            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
+        format!("redis+sentinel://{}/{MASTER}", at.join(","))
+    }
+
+    /// Which node the first sentinel that answers calls the master.
+    pub fn master(&self) -> usize {
+        let asked = self.sentinels.iter().find_map(|sentinel| master_of(sentinel.port()).ok());
+        let port = asked.expect("no sentinel answers");
+        let at = self.nodes.iter().position(|node| node.process.port() == port);
+        at.unwrap_or_else(|| panic!("port {port} is no node's"))
+    }
+
+    /// Waits until every sentinel calls this node the master, and until it is one.
+    pub fn await_master(&self, node: usize) {
+        let port = self.nodes[node].process.port();
+        until(&format!("{port} to be the master"), || {
+            let named = self.sentinels.iter().all(|one| master_of(one.port()) == Ok(port));
+            named && role(&self.nodes[node]).as_deref() == Some("master")
+        });
+    }
+
+    /// Waits until this node follows the other one and has all that it has.
+    pub fn await_replica(&self, node: usize) {
+        await_replica(&self.nodes[node]);
+    }
+
+    /// A planned failover.
+    pub fn fail_over(&self) {
+        let answer: redis::RedisResult<()> = connect(self.sentinels[0].port())
+            .and_then(|mut to| redis::cmd("SENTINEL").arg("FAILOVER").arg(MASTER).query(&mut to));
+        answer.expect("SENTINEL FAILOVER");
+    }
+
+    fn await_quorum(&self) {
+        until("the sentinels to find each other and the replica", || {
+            self.sentinels.iter().all(|sentinel| knows_all(sentinel.port()).unwrap_or(false))
+        });
+    }
+}
+
+/// A replica of `master`, with all that it has.
+pub fn replica_of(master: &Redis) -> Redis {
+    let port = master.process.port();
+    let replica = Redis::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
+    await_replica(&replica);
+    replica
+}
+
+fn await_replica(node: &Redis) {
+    until("a replica to follow its master", || {
+        let facts = redis::cmd("INFO").query::<redis::InfoDict>(&mut node.connection());
+        facts.is_ok_and(|facts| facts.get("master_link_status") == Some("up".to_owned()))
+    });
+}
+
+fn sentinel(master: u16) -> Process {
+    let dir = TempDir::new().expect("no temporary directory");
+    let config = format!(
+        "bind 127.0.0.1\nsentinel monitor {MASTER} 127.0.0.1 {master} {QUORUM}\n\
+         sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}\n\
+         sentinel failover-timeout {MASTER} {FAILOVER_TIMEOUT_MS}\n"
+    );
+    // it writes what it learns into this file
+    std::fs::write(dir.path().join("sentinel.conf"), config).expect("a configuration");
+    let command = |port: u16, dir: &Path| {
+        let mut command = Command::new("redis-server");
+        command.arg(dir.join("sentinel.conf")).args(["--sentinel", "--port", &port.to_string()]);
+        command
+    };
+    Process::start_in(dir, Program::new("sentinel", command, is_ready))
+}
+
+fn is_ready(running: Running) -> bool {
+    let facts = connect(running.port)
+        .and_then(|mut to| redis::cmd("INFO").arg("server").query::<redis::InfoDict>(&mut to));
+    facts.is_ok_and(|facts| facts.get("process_id") == Some(running.pid))
+}
+
+fn connect(port: u16) -> redis::RedisResult<redis::Connection> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
+    let connection = client.get_connection_with_timeout(Duration::from_secs(1))?;
+    connection.set_read_timeout(Some(Duration::from_secs(1)))?;
+    Ok(connection)
+}
+
+fn master_of(port: u16) -> redis::RedisResult<u16> {
+    let ask =
+        |mut to| redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(MASTER).query(&mut to);
+    let (_, port): (String, u16) = connect(port).and_then(ask)?;
+    Ok(port)
+}
+
+fn knows_all(port: u16) -> redis::RedisResult<bool> {
+    let ask = |mut to| redis::cmd("SENTINEL").arg("MASTER").arg(MASTER).query(&mut to);
+    let fields: std::collections::BTreeMap<String, String> = connect(port).and_then(ask)?;
+    let number = |name: &str| fields.get(name).and_then(|text| text.parse().ok());
+    Ok(number("num-other-sentinels") == Some(SENTINELS - 1) && number("num-slaves") == Some(1))
+}
+
+fn role(node: &Redis) -> Option<String> {
+    let mut to = connect(node.process.port()).ok()?;
+    let role: redis::Value = redis::cmd("ROLE").query(&mut to).ok()?;
+    let redis::Value::Array(words) = role else { return None };
+    redis::from_redis_value_ref(words.first()?).ok()
+}
+
+fn until(what: &str, mut ask: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !ask() {
+        assert!(Instant::now() < end, "waited {DEADLINE:?} for {what}");
+        thread::sleep(POLL);
+    }
+}
