@@ -7,6 +7,7 @@ use errsift_ops::{
     id::{Epoch, Seq},
 };
 use errsift_pipeline::ports::{
+    dead::DeadJobs,
     errors::{ErrorsFault, Settled},
     journal::{Fence, JournalFault},
 };
@@ -65,6 +66,12 @@ pub trait InspectJournal {
         epoch: Epoch,
         each: &mut dyn FnMut(PendingRow),
     ) -> Result<(), JournalFault>;
+
+    /// The jobs that were set aside, together.
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault>;
+
+    /// Up to `jobs_max` of them as they were written, oldest first, leaving out the first `skipped`.
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault>;
 }
 
 /// Reads a shard's guard rows and the sum of its dead letters.

@@ -36,9 +36,9 @@ VERDICT = row(
     ),
     verdict(
         "dead letters",
-        "Rows that MySQL refused as data. They stay until somebody looks: "
-        "`SELECT * FROM dead_letters`, then docs/runbooks.md.",
-        total("errsift_dead_letters"), "none", steps((1, YELLOW)), decimals=0,
+        "Rows that MySQL refused as data, and jobs of the journal that cannot be read. They stay "
+        "until somebody looks: docs/runbooks.md, ErrsiftDeadLetters.",
+        f"{total('errsift_dead_letters')} + {total('errsift_dead_jobs')}", "none", steps((1, YELLOW)), decimals=0,
     ),
     verdict(
         "ledger difference",

@@ -18,6 +18,7 @@
 //!
 //! | flag | means |
 //! |---|---|
+//! | 1 | the job is a tombstone |
 //! | 2 | event ids follow the entries; not set if there are none |
 //! | 4 | the job stands for several flights: the first one stands before the entries |
 //!
@@ -29,6 +30,12 @@
 //!
 //! Flights of a closed epoch may be merged ([`crate::merge`]): the last one's place then has a job that
 //! stands for all of them, and theirs have a [`BLANK`] each.
+//!
+//! A tombstone stands where a job was set aside: its number and epoch, and no entries. It stands for
+//! that place alone; blanks before it stay.
+//!
+//! Magic, version and flags at the beginning and the CRC32C at the end stay where they are in every
+//! version, so that a job of a newer errsift is told from damage.
 
 use crate::{
     event::{EVENT_ID_BYTES, EventId, Payload},
@@ -42,11 +49,13 @@ use crate::{
 
 const MAGIC: [u8; 4] = *b"ESJB";
 const VERSION: u16 = 1;
+/// In place of a job that was set aside.
+const TOMBSTONE: u16 = 1;
 /// Event ids follow the entries.
 const IDS: u16 = 2;
 /// The job stands for several flights.
 const MERGED: u16 = 4;
-const KNOWN_FLAGS: u16 = IDS | MERGED;
+const KNOWN_FLAGS: u16 = TOMBSTONE | IDS | MERGED;
 /// What lies in the place of a flight that a later job stands for.
 pub const BLANK: &[u8] = b"=";
 const ABSENT: u32 = u32::MAX;
@@ -101,14 +110,62 @@ pub enum JobError {
     Content(&'static str),
 }
 
+/// What stands before a job's entries, whether or not the rest can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whether the job was set aside, and this is what stands in its place.
+    pub tombstone: bool,
+    /// The journal's shard.
+    pub shard: Shard,
+    /// The writer's term.
+    pub term: Term,
+    /// The flight's number.
+    pub seq: Seq,
+    /// The flight's epoch.
+    pub epoch: Epoch,
+}
+
+/// Reads what stands before the entries, without a look at the CRC: of a damaged job, any of it
+/// may be wrong.
+pub fn header(bytes: &[u8]) -> Result<Header, JobError> {
+    let mut reader = Reader { bytes, at: 0 };
+    let flags = reader.flags()?;
+    Ok(Header {
+        tombstone: flags & TOMBSTONE != 0,
+        shard: Shard(reader.u16()?),
+        term: Term(reader.u64()?),
+        seq: Seq(reader.u64()?),
+        epoch: Epoch(reader.u64()?),
+    })
+}
+
+/// Whether the bytes end with their own CRC, which says nothing of what they mean.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    bytes
+        .split_last_chunk::<CRC_BYTES>()
+        .is_some_and(|(content, crc)| u32::from_le_bytes(*crc) == crc32c::crc32c(content))
+}
+
+/// What takes the place of a job that is set aside.
+pub fn tombstone(shard: Shard, term: Term, seq: Seq, epoch: Epoch) -> Vec<u8> {
+    let (received_min, received_max) = (Timestamp::MAX, Timestamp::default());
+    let (entries, ids) = (Vec::new(), Vec::new());
+    let flight = Flight { seq, epoch, received_min, received_max, entries, ids };
+    encode_with(TOMBSTONE, &Job { shard, term, first: seq, flight })
+}
+
 /// Writes `job` to bytes.
 pub fn encode(job: &Job) -> Vec<u8> {
+    encode_with(0, job)
+}
+
+fn encode_with(flags: u16, job: &Job) -> Vec<u8> {
     let flight = &job.flight;
     let content = flight.entries.len() * ENTRY_BYTES_MIN + flight.ids.len() * EVENT_ID_BYTES;
     let mut out = Vec::with_capacity(HEADER_BYTES + CRC_BYTES + content);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
-    let mut flags = 0;
+    let mut flags = flags;
     if !flight.ids.is_empty() {
         flags |= IDS;
     }
@@ -191,10 +248,6 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if reader.array()? != MAGIC {
         return Err(JobError::Magic);
     }
-    let (version, flags) = (reader.u16()?, reader.u16()?);
-    if version != VERSION || flags & !KNOWN_FLAGS != 0 {
-        return Err(JobError::Newer { version, flags });
-    }
     let Some((content, crc)) = bytes.split_last_chunk::<CRC_BYTES>() else {
         return Err(JobError::Short(bytes.len()));
     };
@@ -202,14 +255,18 @@ pub fn decode(bytes: &[u8]) -> Result<Job, JobError> {
     if found != computed {
         return Err(JobError::Crc { found, computed });
     }
-    reader.bytes = content;
+    let mut reader = Reader { bytes: content, at: 0 };
+    let flags = reader.flags()?;
     let shard = Shard(reader.u16()?);
     let term = Term(reader.u64()?);
     let (seq, epoch) = (Seq(reader.u64()?), Epoch(reader.u64()?));
     let (received_min, received_max) = (reader.timestamp()?, reader.timestamp()?);
     let count = reader.length()?;
-    if count > content.len() / ENTRY_BYTES_MIN {
+    if count > content.len() / ENTRY_BYTES_MIN || flags & TOMBSTONE != 0 && count > 0 {
         return Err(JobError::Content("number of entries"));
+    }
+    if flags & TOMBSTONE != 0 && flags != TOMBSTONE {
+        return Err(JobError::Content("flags"));
     }
     let first = if flags & MERGED == 0 { seq } else { Seq(reader.u64()?) };
     if (first < seq) != (flags & MERGED != 0) {
@@ -240,6 +297,18 @@ impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], JobError> {
         let at = self.at;
         self.slice(N)?.try_into().map_err(|_| JobError::Short(at))
+    }
+
+    /// Reads magic and version, and returns the flags.
+    fn flags(&mut self) -> Result<u16, JobError> {
+        if self.array()? != MAGIC {
+            return Err(JobError::Magic);
+        }
+        let (version, flags) = (self.u16()?, self.u16()?);
+        if version != VERSION || flags & !KNOWN_FLAGS != 0 {
+            return Err(JobError::Newer { version, flags });
+        }
+        Ok(flags)
     }
 
     fn u16(&mut self) -> Result<u16, JobError> {
@@ -385,10 +454,46 @@ mod tests {
         }
     }
 
+    /// Gives changed bytes their own CRC.
+    fn seal(bytes: &mut [u8]) {
+        let content = bytes.len() - CRC_BYTES;
+        let crc = crc32c::crc32c(&bytes[..content]);
+        bytes[content..].copy_from_slice(&crc.to_le_bytes());
+    }
+
     proptest! {
         #[test]
         fn a_job_reads_back_as_written(job in jobs()) {
-            prop_assert_eq!(decode(&encode(&job)), Ok(job));
+            let bytes = encode(&job);
+            let header = header(&bytes).unwrap();
+            prop_assert!(is_whole(&bytes) && !is_whole(&bytes[1..]));
+            let Job { shard, term, ref flight, .. } = job;
+            let (seq, epoch) = (flight.seq, flight.epoch);
+            prop_assert_eq!(header, Header { tombstone: false, shard, term, seq, epoch });
+            prop_assert_eq!(decode(&bytes), Ok(job));
+        }
+
+        #[test]
+        fn a_tombstone_is_a_flight_without_entries(numbers in any::<(u16, u64, u64, u64)>()) {
+            let (shard, term) = (Shard(numbers.0), Term(numbers.1));
+            let (seq, epoch) = (Seq(numbers.2), Epoch(numbers.3));
+            let mut bytes = tombstone(shard, term, seq, epoch);
+            let job = decode(&bytes).unwrap();
+            prop_assert_eq!((job.shard, job.term), (shard, term));
+            prop_assert_eq!((job.flight.seq, job.flight.epoch), (seq, epoch));
+            prop_assert!(job.flight.entries.is_empty());
+            let expected = Header { tombstone: true, shard, term, seq, epoch };
+            prop_assert_eq!(header(&bytes), Ok(expected));
+            // of a journal from before there were tombstones, nothing is read differently
+            prop_assert_ne!(&bytes, &encode(&job));
+            bytes[10] ^= 1;
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_tombstone_with_entries_is_damage(job in jobs()) {
+            let read = decode(&encode_with(TOMBSTONE, &job));
+            prop_assert_eq!(read.is_ok(), job.flight.entries.is_empty());
         }
 
         #[test]
@@ -404,7 +509,7 @@ mod tests {
         fn no_bytes_crash_the_reader(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..300), flags in 0..8_u8
         ) {
-            let _ = decode(&bytes);
+            let _ = (decode(&bytes), header(&bytes));
             let mut framed = [&MAGIC[..], &[1, 0, flags, 0]].concat();
             framed.append(&mut bytes);
             let crc = crc32c::crc32c(&framed);
@@ -430,9 +535,16 @@ mod tests {
         });
         assert_eq!(bytes[4..8], [1, 0, 0, 0], "without ids as ever");
         bytes[6] = 0x80;
+        assert!(matches!(decode(&bytes), Err(JobError::Crc { .. })), "flags that were not written");
+        seal(&mut bytes);
         assert_eq!(decode(&bytes), Err(JobError::Newer { version: 1, flags: 0x80 }));
         bytes[6] = 0;
         bytes[4] = 2;
+        assert!(
+            matches!(decode(&bytes), Err(JobError::Crc { .. })),
+            "a version that was not written"
+        );
+        seal(&mut bytes);
         assert_eq!(decode(&bytes), Err(JobError::Newer { version: 2, flags: 0 }));
         assert_eq!(decode(b"RDB0"), Err(JobError::Magic));
         assert_eq!(decode(b"ES"), Err(JobError::Short(0)));

@@ -166,6 +166,13 @@ pub struct Counters {
     pub dead_letters: Counter,
     /// Events in them.
     pub dead: Counter,
+    /// Jobs that were set aside because they cannot be read.
+    pub dead_jobs: Counter,
+    /// Events in them, as far as that is known, and in those that were dropped.
+    pub dead_job_events: Counter,
+    /// Starts in a row, this one included, whose recovery has not come through; 0 once this one's
+    /// has.
+    pub unfinished_starts: Counter,
     /// Events of dead letters that were dropped for good, as last read.
     pub dead_dropped: Counter,
     /// Rows that this process has set aside because the tables refuse them as data.
@@ -232,5 +239,12 @@ impl Counters {
         self.dead_letters.set(settled.dead.rows);
         self.dead.set(settled.dead.events);
         self.dead_dropped.set(settled.dropped());
+    }
+}
+
+impl Counters {
+    /// Events that were set aside, as rows in the tables or as jobs in the journal.
+    pub fn dead_events(&self) -> u64 {
+        self.dead.get() + self.dead_job_events.get()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
@@ -13,6 +14,7 @@ use errsift_ops::{
 };
 
 use crate::ports::{
+    dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::{
         Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
         ErrorsWriter, Guards, Range, Settled,
@@ -154,6 +156,23 @@ fn not_durable(armed: Armed) -> CommitResult {
     Err(CommitFault::NotDurable { reason: "fault on purpose".to_owned(), armed })
 }
 
+impl<B> Faulty<B> {
+    /// A change of the journal that happens or not, and is told or not.
+    fn perhaps<T>(
+        &mut self,
+        change: impl FnOnce(&mut B) -> Result<T, JournalFault>,
+    ) -> Result<T, JournalFault> {
+        match self.faults.next() {
+            None => change(&mut self.store),
+            Some(How::LostAnswer) => {
+                change(&mut self.store)?;
+                Err(JournalFault::new("fault on purpose"))
+            }
+            Some(_) => Err(JournalFault::new("fault on purpose")),
+        }
+    }
+}
+
 impl<B: Backlog> Backlog for Faulty<B> {
     fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault> {
         self.faults.journal()?;
@@ -192,6 +211,42 @@ impl<B: Backlog> Backlog for Faulty<B> {
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.faults.journal()?;
         self.store.size()
+    }
+
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        self.perhaps(|store| store.set_aside(claim, aside))
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.faults.journal()?;
+        self.store.dead()
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.faults.journal()?;
+        self.store.dead_jobs(skipped, jobs_max)
+    }
+
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault> {
+        self.perhaps(|store| store.count_dead(claim, counted, events))
+    }
+
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
+        self.perhaps(|store| store.drop_dead(dead, redriven))
+    }
+
+    /// Never fails: a process that cannot read it does not start.
+    fn recovery(&mut self) -> Result<Recovery, JournalFault> {
+        self.store.recovery()
+    }
+
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
+        self.perhaps(|store| store.note_recovery(claim, recovery))
     }
 
     fn weaker(&mut self) -> Result<Option<String>, JournalFault> {

@@ -17,7 +17,11 @@ use errsift_ops::{
 
 use crate::{
     apply::retry::Retry,
-    ports::journal::{Backlog, JobIds, JournalFault},
+    ports::{
+        dead::Recovery,
+        errors::Claim,
+        journal::{Backlog, JobIds, JournalFault},
+    },
     settings::{IDS_MAX, PAGE_JOBS},
 };
 
@@ -136,11 +140,12 @@ impl Journaled {
 /// that trims meanwhile hides nothing. Ones that cannot be read are left to apply to report.
 pub(crate) fn recover(
     backlog: &mut dyn Backlog,
+    care: (&Claim, Recovery),
     executed: Seq,
     (wall, now): (Timestamp, Duration),
     journaled: &JournaledIds,
 ) -> Result<RecentIds<u64>, JournalFault> {
-    let mut found = of_jobs(backlog, executed, since(wall))?;
+    let mut found = of_jobs(backlog, care, executed, since(wall))?;
     let kept = patiently(|| backlog.kept_ids())?;
     journaled.lock().kept.extend(kept.iter().map(|ids| (ids.received, ids.ids.len())));
     found.extend(kept);
@@ -162,6 +167,7 @@ pub(crate) fn recover(
 /// The ids of all jobs since `since`, read page by page from the last one back.
 fn of_jobs(
     backlog: &mut dyn Backlog,
+    care: (&Claim, Recovery),
     executed: Seq,
     since: Timestamp,
 ) -> Result<Vec<JobIds>, JournalFault> {
@@ -171,8 +177,9 @@ fn of_jobs(
         let from = Seq(end.saturating_sub(PAGE_JOBS as u64 - 1).max(1));
         let page = patiently(|| backlog.page(from, PAGE_JOBS))?;
         let mut newest = None;
-        for flight in page.jobs.iter().filter_map(|bytes| job::decode(bytes).ok()) {
-            let flight = flight.flight;
+        let first = from.max(page.base).0;
+        for (seq, bytes) in (first..).zip(&page.jobs) {
+            let Some(flight) = read(backlog, care, Seq(seq), bytes)? else { continue };
             newest = newest.max((!flight.entries.is_empty()).then_some(flight.received_max));
             if !flight.ids.is_empty() {
                 let (seq, received) = (flight.seq, flight.received_max);
@@ -185,6 +192,27 @@ fn of_jobs(
         }
         end = from.0 - 1;
     }
+}
+
+/// One job's flight, if it can be read. If the last starts did not come through, it is noted first,
+/// and one that has killed the process often enough is left alone; apply has it set aside.
+fn read(
+    backlog: &mut dyn Backlog,
+    (claim, recovery): (&Claim, Recovery),
+    seq: Seq,
+    bytes: &[u8],
+) -> Result<Option<Flight>, JournalFault> {
+    if bytes == job::BLANK || !recovery.is_careful() {
+        return Ok(job::decode(bytes).ok().map(|job| job.flight));
+    }
+    if recovery.condemns(seq) {
+        return Ok(None);
+    }
+    patiently(|| backlog.note_recovery(claim, &recovery.suspecting(seq)))?;
+    let job = job::decode(bytes).ok();
+    // apply has not met it yet, so an accusation stays
+    patiently(|| backlog.note_recovery(claim, &recovery))?;
+    Ok(job.map(|job| job.flight))
 }
 
 /// Asks a few times: a start should not fail for one lost answer.

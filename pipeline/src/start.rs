@@ -23,6 +23,7 @@ use crate::{
         apply_counts::counts_channel,
         counts_writer::CountsWriter,
         feeder::Feeder,
+        graveyard::Graveyard,
         keep_pending::PendingHandle,
         keeper::{Keep, Keeper},
         merger::Merger,
@@ -43,9 +44,10 @@ use crate::{
     operators::Operators,
     ports::{
         clock::Clock,
+        dead::Recovery,
         errors::{Claim, Errors},
         holder::Place,
-        journal::{Armed, Backlog, Journal, JournalFault, Page},
+        journal::{Armed, Backlog, Fence, Journal, JournalFault, Page},
     },
     settings::Settings,
     stop::Stop,
@@ -123,7 +125,7 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let Taken { armed, before, unseen, journaled, ids } =
+    let Taken { armed, before, unseen, recovery, journaled, ids } =
         take::take(settings, &mut stores, &*clock, nonce)?;
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
@@ -162,7 +164,7 @@ pub fn start<W: Waiter>(
     let lookout = Arc::new(Lookout::new(fence.seq, Arc::clone(&ingest_wake)));
     let keeper = shared.spawn_keeper(
         settings,
-        stores.backlog,
+        (stores.backlog, recovery, fence),
         (&feed, Arc::clone(&lookout)),
         (asked, pages_sender),
     );
@@ -173,7 +175,7 @@ pub fn start<W: Waiter>(
             (Arc::clone(&feed), live),
             (keeper, pages),
             standing,
-            fence.epoch,
+            (fence.epoch, recovery.is_careful()),
             settings.backlog_bytes_max,
         )
     });
@@ -239,10 +241,18 @@ impl Shared {
     fn spawn_keeper(
         &self,
         settings: &Settings,
-        backlog: Box<dyn Backlog>,
+        (backlog, recovery, fence): (Box<dyn Backlog>, Recovery, Fence),
         (feed, lookout): (&Arc<Feed>, Arc<Lookout>),
         (asked, pages): (Receiver<Keep>, Sender<Page>),
     ) -> JoinHandle<()> {
+        self.counters.unfinished_starts.set(recovery.starts);
+        let graveyard = Graveyard::new(
+            self.claim,
+            fence,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.epochs),
+            Arc::clone(&self.counters),
+        );
         let merger = Merger::new(self.claim.term, Arc::clone(feed), settings.flush_interval);
         let keeper = Keeper {
             backlog,
@@ -263,6 +273,8 @@ impl Shared {
             trim_lag: settings.trim_lag,
             lagging: VecDeque::new(),
             apart: None,
+            graveyard,
+            recovery,
         };
         spawn("keeper", move || keeper.run())
     }

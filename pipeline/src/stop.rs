@@ -46,12 +46,14 @@ pub enum Stop {
         /// The furthest guard row's.
         ahead: Epoch,
     },
-    /// A job in the journal cannot be read.
-    #[error("flight {seq} in the journal cannot be read: {error}")]
-    Poison {
+    /// A job in the journal was written by a newer errsift: not damage, but a downgrade.
+    #[error(
+        "flight {seq} in the journal was written by a newer errsift ({error}): start that one again"
+    )]
+    Newer {
         /// Its number.
         seq: Seq,
-        /// What is wrong with it.
+        /// What this one reads.
         error: JobError,
     },
     /// The journal's list does not go on where it should.
@@ -82,7 +84,7 @@ impl Stop {
             | Self::JournalBehind { .. }
             | Self::ErrorsRegressed { .. } => 74,
             Self::Broken(_) | Self::Stuck(_) => 70,
-            Self::Poison { .. } | Self::Gap { .. } => 65,
+            Self::Newer { .. } | Self::Gap { .. } => 65,
         }
     }
 }

@@ -5,6 +5,7 @@
 #[path = "memory/heal.rs"]
 mod heal;
 mod ids;
+mod poison;
 mod support;
 #[path = "memory/watchdog.rs"]
 mod watchdog;

@@ -10,6 +10,8 @@ use errsift_ops::{
 };
 use errsift_pipeline::{
     ports::{
+        dead::{Aside, DeadJobs, Recovery, SetAside},
+        errors::Claim,
         holder::{Beat, Holder},
         journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
     },
@@ -17,12 +19,13 @@ use errsift_pipeline::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sync, Turn, connect, fence, holder, ids, loaded, stored};
+use super::{Sync, Turn, connect, dead_jobs, fence, holder, ids, loaded, stored};
 
 /// The reading end.
 ///
 /// Its commits are not synced: what a crash of the machine can undo is a trim, which is done again
-/// after recovery, and pending counts, which are counted anew from the jobs.
+/// after recovery, and pending counts, which are counted anew from the jobs. Setting a job aside is:
+/// the guard rows in the other file may pass it at once.
 pub struct EmbeddedBacklog {
     path: PathBuf,
     shard: Shard,
@@ -51,6 +54,21 @@ impl EmbeddedBacklog {
         let turn = self.turn.clone();
         let _turn = turn.take();
         self.within("BEGIN IMMEDIATE", work)
+    }
+
+    /// Writes in one transaction that is on disk when this returns.
+    fn write_through<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, Shard) -> rusqlite::Result<T>,
+    ) -> Result<T, JournalFault> {
+        let turn = self.turn.clone();
+        let _turn = turn.take();
+        let done = self.within("PRAGMA synchronous = FULL; BEGIN IMMEDIATE", work)?;
+        // a connection that stays at FULL is slower and right
+        if let Some(conn) = &self.conn {
+            let _ = conn.execute_batch("PRAGMA synchronous = NORMAL");
+        }
+        Ok(done)
     }
 
     fn within<T>(
@@ -150,6 +168,39 @@ impl Backlog for EmbeddedBacklog {
                 Ok(JournalSize { jobs: loaded(row.get(0)?), bytes: loaded(row.get(1)?) })
             })
         })
+    }
+
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        self.write_through(|conn, shard| dead_jobs::set_aside(conn, shard, claim, aside))
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.read(|conn, _| dead_jobs::together(conn))
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.read(|conn, _| dead_jobs::page(conn, skipped, jobs_max))
+    }
+
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault> {
+        self.write(|conn, shard| dead_jobs::count(conn, shard, claim, (counted, events)))
+    }
+
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
+        self.write(|conn, _| dead_jobs::forget(conn, dead, redriven))
+    }
+
+    fn recovery(&mut self) -> Result<Recovery, JournalFault> {
+        self.read(|conn, _| dead_jobs::recovery(conn))
+    }
+
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
+        self.write(|conn, shard| dead_jobs::note_recovery(conn, shard, claim, recovery))
     }
 
     fn trim_keeping(

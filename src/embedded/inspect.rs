@@ -8,12 +8,13 @@ use errsift_ops::{
     id::{Epoch, Seq, Shard},
 };
 use errsift_pipeline::ports::{
+    dead::DeadJobs,
     errors::{ErrorsFault, Settled},
     journal::JournalFault,
 };
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{BUSY_MAX, faults::refused, fence, loaded, stored, writer};
+use super::{BUSY_MAX, dead_jobs, faults::refused, fence, loaded, stored, writer};
 use crate::inspect::{
     InspectGuards, InspectJournal, JobPage, PAGE_BYTES_MAX, PAGE_JOBS, PendingRow, Standing,
     StoredJob,
@@ -128,6 +129,26 @@ impl InspectJournal for Inspector {
             }
         }
     }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.read(
+            |conn, _| {
+                if has_dead(conn)? { dead_jobs::together(conn) } else { Ok(DeadJobs::default()) }
+            },
+        )
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.read(|conn, _| {
+            if has_dead(conn)? { dead_jobs::page(conn, skipped, jobs_max) } else { Ok(Vec::new()) }
+        })
+    }
+}
+
+/// A file that was last served by an older errsift has no table for them.
+fn has_dead(conn: &Connection) -> rusqlite::Result<bool> {
+    let named = "SELECT count(*) FROM sqlite_master WHERE name = 'dead_together'";
+    conn.query_row(named, [], |row| row.get::<_, i64>(0)).map(|tables| tables > 0)
 }
 
 impl GuardInspector {

@@ -10,6 +10,7 @@ mod backlog;
 mod check;
 mod committer;
 mod dead;
+mod dead_jobs;
 mod errors;
 mod faults;
 mod fence;

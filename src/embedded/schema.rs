@@ -118,6 +118,24 @@ const JOURNAL: &[&str] = &[
         beaten_ms INTEGER NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE dead_jobs (id INTEGER PRIMARY KEY, dead BLOB NOT NULL) STRICT;
+    CREATE TABLE dead_together (
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        last INTEGER NOT NULL,
+        counted INTEGER NOT NULL,
+        events INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO dead_together (only, last, counted, events) VALUES (0, 0, 0, 0);
+    CREATE TABLE recovery (
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        starts INTEGER NOT NULL,
+        suspect INTEGER NOT NULL,
+        accused INTEGER NOT NULL,
+        deaths INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO recovery (only, starts, suspect, accused, deaths) VALUES (0, 0, 0, 0, 0);
+",
 ];
 
 /// Brings the file of tables up to date and checks its number of parts.

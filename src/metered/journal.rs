@@ -1,11 +1,14 @@
 //! Both ends of the journal, timed.
 
+use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Term},
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
+    dead::{Aside, DeadJobs, Recovery, SetAside},
+    errors::Claim,
     heal::Heal,
     holder::{Beat, Holder},
     journal::{
@@ -38,6 +41,13 @@ pub const OPERATIONS: &[&str] = &[
     "beat",
     "holder",
     "release",
+    "set_aside",
+    "dead",
+    "dead_jobs",
+    "count_dead",
+    "drop_dead",
+    "recovery",
+    "note_recovery",
 ];
 
 impl Ended for CommitResult {
@@ -164,6 +174,39 @@ impl Backlog for MeteredBacklog {
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
         self.meter.timed("size", || self.backlog.size())
+    }
+
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        self.meter.timed("set_aside", || self.backlog.set_aside(claim, aside))
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.meter.timed("dead", || self.backlog.dead())
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.meter.timed("dead_jobs", || self.backlog.dead_jobs(skipped, jobs_max))
+    }
+
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault> {
+        self.meter.timed("count_dead", || self.backlog.count_dead(claim, counted, events))
+    }
+
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
+        self.meter.timed("drop_dead", || self.backlog.drop_dead(dead, redriven))
+    }
+
+    fn recovery(&mut self) -> Result<Recovery, JournalFault> {
+        self.meter.timed("recovery", || self.backlog.recovery())
+    }
+
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
+        self.meter.timed("note_recovery", || self.backlog.note_recovery(claim, recovery))
     }
 
     fn weaker(&mut self) -> Result<Option<String>, JournalFault> {

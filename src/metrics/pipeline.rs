@@ -73,11 +73,16 @@ pub const LEVELS: &[(&str, &str, Read)] = &[
     ("errsift_journaled_events", "Events in all flights of this shard", |c| &c.journaled),
     ("errsift_counted_events", "Events applied to the tables from this shard", |c| &c.counted),
     ("errsift_in_flight_events", "Events taken in and not resolved yet", |c| &c.in_flight),
-    ("errsift_dead_events", "Events set aside in the tables' dead letters", |c| &c.dead),
     ("errsift_dead_dropped_events", "Events of dead letters that were dropped for good", |c| {
         &c.dead_dropped
     }),
     ("errsift_dead_letters", "Rows in the tables' dead letters", |c| &c.dead_letters),
+    ("errsift_dead_jobs", "Jobs set aside because they cannot be read", |c| &c.dead_jobs),
+    (
+        "errsift_unfinished_starts",
+        "Starts in a row whose recovery has not come through, this one included",
+        |c| &c.unfinished_starts,
+    ),
     ("errsift_applied_epoch", "The last epoch that every part has applied", |c| &c.applied_epoch),
     ("errsift_channel_depth", "Events between the front end and ingest", |c| &c.channel_depth),
     ("errsift_known_errors", "Errors that ingest knows to be stored", |c| &c.known),
@@ -118,7 +123,7 @@ fn derived(counters: &Counters, epochs: &OpenEpochs, now: Timestamp) -> Vec<Metr
     };
     // read in this order: what is counted was journaled before
     let counted = counters.counted.get();
-    let set_aside = counters.dead.get() + counters.dead_dropped.get();
+    let set_aside = counters.dead_events() + counters.dead_dropped.get();
     let pending = counters.journaled.get().saturating_sub(counted + set_aside);
     let difference =
         |value: i64| number(value.unsigned_abs()).copysign(f64::from(value.signum() as i8));
@@ -127,6 +132,11 @@ fn derived(counters: &Counters, epochs: &OpenEpochs, now: Timestamp) -> Vec<Metr
             "errsift_channel_capacity",
             "Events that the channel has room for",
             number(CHANNEL_EVENTS_MAX as u64),
+        ),
+        one(
+            "errsift_dead_events",
+            "Events set aside in dead letters and dead jobs",
+            number(counters.dead_events()),
         ),
         one("errsift_pending_events", "Events journaled and not counted yet", number(pending)),
         one(

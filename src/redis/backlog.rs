@@ -8,6 +8,8 @@ use errsift_ops::{
 };
 use errsift_pipeline::{
     ports::{
+        dead::{Aside, DeadJobs, Recovery, SetAside},
+        errors::Claim,
         holder::{Beat, Holder},
         journal::{Backlog, Fence, JobIds, JournalFault, JournalSize, Merge, Page},
     },
@@ -286,6 +288,39 @@ impl Backlog for RedisBacklog {
             let bytes = Option::<u64>::from_redis_value(bytes)?.unwrap_or(0);
             Ok(JournalSize { jobs, bytes })
         })
+    }
+
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        self.put_aside(claim, aside)
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.dead_together()
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.dead_page(skipped, jobs_max)
+    }
+
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault> {
+        self.sum_dead(claim, counted, events)
+    }
+
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
+        self.forget_dead(dead, redriven)
+    }
+
+    fn recovery(&mut self) -> Result<Recovery, JournalFault> {
+        self.starts()
+    }
+
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
+        self.note_starts(claim, recovery)
     }
 
     fn weaker(&mut self) -> Result<Option<String>, JournalFault> {

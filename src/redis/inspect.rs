@@ -5,7 +5,7 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Seq},
 };
-use errsift_pipeline::ports::journal::JournalFault;
+use errsift_pipeline::ports::{dead::DeadJobs, journal::JournalFault};
 use redis::{FromRedisValue, Script, Value};
 
 use super::{RedisBacklog, wire};
@@ -91,6 +91,14 @@ impl InspectJournal for RedisBacklog {
             }
             cursor = next;
         }
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.dead_together()
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.dead_page(skipped, jobs_max)
     }
 }
 

@@ -147,6 +147,7 @@ impl RedisJournal {
             (&keys.journal, "list"),
             (&keys.pos, "hash"),
             (&keys.ids, "list"),
+            (&keys.dead, "list"),
         ] {
             let found = wire.call(redis::cmd("TYPE").arg(key))?;
             let found: String = redis::from_redis_value(found).map_err(JournalFault::new)?;

@@ -2,9 +2,10 @@
 //!
 //! Keys of a shard, all with the hash tag `{es:<shard>}` so that a cluster keeps them together:
 //! `:fence` hash {term, nonce, seq, epoch, events}, written only by taking the shard and by
-//! commits · `:journal` list of jobs · `:pos` hash {base}, the number of the list's first job ·
+//! commits · `:journal` list of jobs · `:pos` hash {base, …}, the number of the list's first job ·
 //! `:pending:<epoch>` hash fingerprint → count · `:ids` list of the event ids of trimmed jobs, for
-//! as long as they matter · `:holder` hash, the holder's mark, which expires.
+//! as long as they matter · `:holder` hash, the holder's mark, which expires · `:dead` list of jobs
+//! that were set aside ([`dead`]).
 //!
 //! Commits have a connection of their own ([`link`]): the ingest worker writes to the socket, and
 //! a reader thread hears the answer and completes the acks. Nothing on that path re-sends by
@@ -17,6 +18,7 @@ mod address;
 mod backlog;
 mod check;
 mod commit;
+mod dead;
 mod follow;
 mod heal;
 mod holder;
@@ -152,6 +154,7 @@ struct Keys {
     pos: String,
     ids: String,
     holder: String,
+    dead: String,
 }
 
 impl Keys {
@@ -163,6 +166,7 @@ impl Keys {
             pos: format!("{prefix}:pos"),
             ids: format!("{prefix}:ids"),
             holder: format!("{prefix}:holder"),
+            dead: format!("{prefix}:dead"),
             prefix,
         }
     }

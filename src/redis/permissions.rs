@@ -6,11 +6,12 @@
 //! ```text
 //! ACL SETUSER errsift on >PASSWORD ~{es:*}:* +watch +exec +multi +discard +rpush +hset +hget
 //!     +hmget +hincrby +llen +lrange +lset +ltrim +unlink +type +evalsha +script|load +pexpire
-//!     +config|get +info +memory|usage +hscan
+//!     +config|get +info +memory|usage +hscan +lrem
 //! ```
 //!
-//! The last four are for looking: at the server's settings, at the journal's size, and for
-//! `errsift journal verify`. Commits need none of them.
+//! The last five are for looking, at the server's settings, at the journal's size, and for
+//! `errsift journal verify`; and for jobs that were set aside, which can be dropped. Commits need
+//! none of them.
 //!
 //! Each command is tried. Redis checks permissions when it queues a command for a transaction, so
 //! they are queued with the real keys and the transaction is discarded: nothing is executed.
@@ -81,13 +82,14 @@ fn queued(store: &RedisStore) -> Vec<Tried> {
     all
 }
 
-/// What only looking takes; without it a shard is served all the same.
+/// What only looking takes, and dropping a dead job; without it a shard is served all the same.
 fn looked(keys: &Keys) -> Vec<Tried> {
     vec![
         tried("config|get", false, &["appendonly"]),
         tried("info", false, &["server"]),
         tried("memory|usage", true, &[&keys.journal]),
         tried("hscan", true, &[&keys.pending(Epoch(0)), "0"]),
+        tried("lrem", true, &[&keys.dead, "1", ""]),
     ]
 }
 

@@ -31,6 +31,7 @@ mod metrics;
 mod openapi;
 mod outage;
 mod panels;
+mod poison;
 mod prometheus;
 mod proxy;
 mod refuse;

@@ -42,6 +42,8 @@ const REDIS_USER: &[&str] = &[
     "+info",
     "+memory|usage",
     "+hscan",
+    "+lset",
+    "+lrem",
 ];
 /// What a user of MySQL needs, as `src/mysql/privileges.rs` says it.
 const MYSQL_GRANT: &str = "SELECT, INSERT, UPDATE, ALTER, CREATE, CREATE VIEW, DROP";

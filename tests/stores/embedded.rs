@@ -32,7 +32,7 @@ fn errors_in(dir: &TempDir) -> EmbeddedErrors {
 
 fn journal_in(dir: &TempDir) -> JournalFile {
     let file = JournalFile::new(dir.path().join("errsift.journal.db"), Shard(7));
-    assert_eq!(file.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(file.migrate().unwrap(), SchemaVersion(4));
     file
 }
 
@@ -112,7 +112,7 @@ fn a_schema_that_is_not_ours_is_refused() {
         edit(path, "PRAGMA user_version = 99");
     }
     for (refused, known) in
-        [(errors.migrate().unwrap_err(), "up to 3"), (file.migrate().unwrap_err(), "up to 3")]
+        [(errors.migrate().unwrap_err(), "up to 3"), (file.migrate().unwrap_err(), "up to 4")]
     {
         let text = refused.to_string();
         assert!(text.contains("version 99") && text.contains(known), "{text}");

@@ -2,15 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use errsift_ops::{
     flight::{Entry, Flight},
-    id::{Epoch, Seq, Shard},
-    job::{self, Job},
+    id::{Epoch, Seq, Shard, Term},
+    job::{self, Job, JobError},
 };
 
 use crate::{
-    apply::keeper::Keep,
+    apply::{
+        keeper::Keep,
+        unreadable::{Place, Unreadable},
+    },
     epochs::OpenEpochs,
     failpoints,
     feed::{Executed, Feed},
@@ -32,6 +36,20 @@ pub(crate) enum Feeding {
     Wait,
 }
 
+/// Whether jobs of an earlier process are fed one at a time, because the last starts did not come
+/// through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Care {
+    /// Not, or not any more.
+    Off,
+    /// The next one is noted before it is read.
+    Next,
+    /// This one was given to the dataflow, which has not had its turn yet.
+    Given(Seq),
+    /// This one was taken in by the dataflow.
+    TakenIn(Seq),
+}
+
 /// Puts flights in order: the next number comes from the channel if it is there, else from the
 /// journal. After a restart the channel is empty and everything comes from the journal; when
 /// apply has lagged, what did not fit into memory does.
@@ -44,8 +62,10 @@ pub(crate) struct Feeder {
     epochs: Arc<OpenEpochs>,
     journaled: Arc<JournaledIds>,
     next: Seq,
-    /// The last flight that was given, or is in `paged`, or that a job given stands for.
+    /// The last flight that was given, or is in `paged`, or that a job given stands for; but for
+    /// tombstones, the last of which is `tombstone`.
     read: Seq,
+    tombstone: Seq,
     /// Where the page after the last one begins.
     page_from: Seq,
     /// Bytes of jobs in the dataflow from which on nothing of a further epoch is given.
@@ -53,8 +73,14 @@ pub(crate) struct Feeder {
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
     paging: bool,
-    /// Epochs up to here were journaled by an earlier process.
+    /// Epochs up to here, and flights up to there, were journaled by an earlier process.
     recovered: Epoch,
+    recovered_seq: Seq,
+    /// Whether the keeper has heard that they are all fed.
+    told: bool,
+    care: Care,
+    /// The term of the last job that was read.
+    term: Term,
     reset: Epoch,
     epoch: Epoch,
     /// Bytes of jobs in the dataflow, by epoch.
@@ -63,15 +89,17 @@ pub(crate) struct Feeder {
 
 impl Feeder {
     /// A feeder that starts at the journal's first job; epochs up to `recovered` were written by
-    /// an earlier process, and what was pending in them is counted anew.
+    /// an earlier process, and what was pending in them is counted anew. If `careful`, their jobs
+    /// are fed one at a time.
     pub(crate) fn new(
         shard: Shard,
         (feed, live): (Arc<Feed>, Receiver<Executed>),
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
         (epochs, journaled): (Arc<OpenEpochs>, Arc<JournaledIds>),
-        recovered: Epoch,
+        (recovered, careful): (Epoch, bool),
         bytes_max: usize,
     ) -> Self {
+        let recovered_seq = feed.horizon().executed;
         Self {
             shard,
             feed,
@@ -82,12 +110,17 @@ impl Feeder {
             journaled,
             next: Seq(1),
             read: Seq::default(),
+            tombstone: Seq::default(),
             page_from: Seq::default(),
             bytes_max,
             held: None,
             paged: std::collections::VecDeque::new(),
             paging: false,
             recovered,
+            recovered_seq,
+            told: false,
+            care: if careful { Care::Next } else { Care::Off },
+            term: Term::default(),
             reset: Epoch::default(),
             epoch: Epoch::default(),
             fed: BTreeMap::new(),
@@ -107,6 +140,9 @@ impl Feeder {
         if let Ok(page) = self.pages.try_recv() {
             self.unpack(&page)?;
         }
+        if !self.recovers() {
+            return Ok(Feeding::Wait);
+        }
         // read before the channel: what is executed by now is in the channel, or never will be
         let horizon = self.feed.horizon();
         if self.next <= horizon.executed {
@@ -125,6 +161,29 @@ impl Feeder {
             return Ok(Feeding::Advance(self.epoch));
         }
         Ok(if horizon.ended { Feeding::End } else { Feeding::Wait })
+    }
+
+    /// Sees to it that a job that was noted is cleared once the dataflow has had its turn, and that
+    /// the keeper hears when recovery is fed. Returns whether to go on.
+    fn recovers(&mut self) -> bool {
+        match self.care {
+            Care::Off | Care::Next => {}
+            Care::Given(seq) => {
+                self.care = Care::TakenIn(seq);
+                return false;
+            }
+            Care::TakenIn(seq) => {
+                if self.keeper.try_send(Keep::Clear(seq)).is_err() {
+                    return false;
+                }
+                self.care = Care::Next;
+            }
+        }
+        if !self.told && self.next > self.recovered_seq {
+            self.care = Care::Off;
+            self.told = self.keeper.try_send(Keep::Recovered).is_ok();
+        }
+        true
     }
 
     fn next_flight(&mut self) -> Feeding {
@@ -154,10 +213,15 @@ impl Feeder {
                 && let Some(flight) = executed.flight
                 && self.feed.reach.give_live(flight.seq)
             {
+                self.read = self.read.max(flight.seq);
                 return self.give(flight, executed.job_bytes);
             }
         }
-        if !self.paging && self.keeper.try_send(Keep::Page(self.next)).is_ok() {
+        let page = match self.care {
+            Care::Off => Keep::Page(self.next),
+            _ => Keep::Suspect(self.next),
+        };
+        if !self.paging && self.keeper.try_send(page).is_ok() {
             self.paging = true;
         }
         Feeding::Wait
@@ -165,7 +229,9 @@ impl Feeder {
 
     fn give(&mut self, flight: Flight, job_bytes: usize) -> Feeding {
         self.next = flight.seq.next();
-        self.read = self.read.max(flight.seq);
+        if self.care != Care::Off {
+            self.care = Care::Given(flight.seq);
+        }
         self.epoch = self.epoch.max(flight.epoch);
         self.epochs.note(flight.epoch, flight.seq, flight.received_min);
         self.journaled.note(&flight);
@@ -195,29 +261,65 @@ impl Feeder {
             return Err(Stop::Gap { expected: self.next, found: executed.next() });
         }
         let mut expected = self.next;
-        for bytes in &page.jobs {
+        for (at, bytes) in page.jobs.iter().enumerate() {
             if bytes == job::BLANK {
                 // a later job stands for it
                 expected = expected.next();
                 continue;
             }
-            let Job { shard, first, flight, .. } =
-                job::decode(bytes).map_err(|error| Stop::Poison { seq: expected, error })?;
-            if flight.seq != expected || shard != self.shard {
-                return Err(Stop::Gap { expected, found: flight.seq });
+            let job = match job::decode(bytes) {
+                Ok(job) => job,
+                Err(error @ JobError::Newer { .. }) => {
+                    return Err(Stop::Newer { seq: expected, error });
+                }
+                Err(error) => {
+                    // what is before it is fed first, then it is asked for again
+                    if at == 0 {
+                        self.set_aside(expected, &page.jobs, &error);
+                    }
+                    break;
+                }
+            };
+            if job.flight.seq != expected || job.shard != self.shard {
+                return Err(Stop::Gap { expected, found: job.flight.seq });
             }
-            if first <= self.read {
-                // it stands for flights that are counted already
-                return Err(Stop::Gap { expected: self.read.next(), found: first });
+            if job::header(bytes).is_ok_and(|header| header.tombstone) {
+                self.tombstone = expected;
+            } else {
+                self.follows(&job, page.base)?;
+                self.read = expected;
             }
-            if first > self.read.next() && self.read >= page.base {
-                tracing::error!(from = self.read.next().0, to = first.0 - 1, "flights in no job");
-            }
-            self.read = flight.seq;
             expected = expected.next();
-            self.paged.push_back((bytes.len(), flight));
+            self.term = job.term;
+            self.paged.push_back((bytes.len(), job.flight));
         }
         self.page_from = expected;
         Ok(())
+    }
+
+    /// Checks that a job begins where the last one before it ended. A tombstone stands for its own
+    /// place, for blanks before it, or for a blank that a later job stands for as well: between two
+    /// jobs there may be any number of them.
+    fn follows(&self, job: &Job, base: Seq) -> Result<(), Stop> {
+        let first = job.first;
+        if first <= self.read {
+            // it stands for flights that are counted already
+            return Err(Stop::Gap { expected: self.read.next(), found: first });
+        }
+        if first > self.read.next() && self.read >= base && self.tombstone <= self.read {
+            tracing::error!(from = self.read.next().0, to = first.0 - 1, "flights in no job");
+        }
+        Ok(())
+    }
+
+    /// Has the first of `jobs` set aside; the keeper answers with a page that begins with what
+    /// stands there then.
+    fn set_aside(&mut self, seq: Seq, jobs: &[Bytes], error: &JobError) {
+        let Some((job, following)) = jobs.split_first() else { return };
+        let before = Some((self.term, self.epoch)).filter(|(_, epoch)| *epoch != Epoch::default());
+        let readable = following.iter().find_map(|job| job::decode(job).ok());
+        let after: Option<Place> = readable.map(|job| (job.term, job.flight.epoch));
+        let unreadable = Unreadable::between((self.shard, seq), job, error, before, after);
+        self.paging = self.keeper.try_send(Keep::SetAside(unreadable)).is_ok();
     }
 }

@@ -10,11 +10,12 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, after, never, select, tick};
 use errsift_ops::{
     fingerprint::Fingerprint,
-    id::{Epoch, Part, Seq},
+    id::{Epoch, Seq},
 };
 
+use self::aside::InHand;
 use crate::{
-    apply::{merger::Merger, retry::Retry},
+    apply::{graveyard::Graveyard, merger::Merger, retry::Retry, unreadable::Unreadable},
     counters::Counters,
     epochs::OpenEpochs,
     failpoints,
@@ -22,13 +23,17 @@ use crate::{
     lookout::Lookout,
     ports::{
         clock::Clock,
-        errors::{Claim, ErrorsWriter, Settled},
-        journal::{Backlog, Fence, JournalFault, Page},
+        dead::Recovery,
+        errors::{Claim, ErrorsWriter},
+        journal::{Backlog, Fence, Page},
     },
     settings::PAGE_JOBS,
     stop::Stop,
     wake::Wake,
 };
+
+mod aside;
+mod trim;
 
 /// What a worker asks for.
 #[derive(Debug)]
@@ -41,15 +46,21 @@ pub(crate) enum Keep {
     Pending(Epoch, Vec<(Fingerprint, u64)>),
     /// Drop what is applied, up to this epoch and its last flight.
     Trim(Epoch, Seq),
+    /// Put this job among the dead, and read jobs from it on.
+    SetAside(Unreadable),
+    /// Note that this job is about to be fed, and read it alone; one that has killed the process
+    /// often enough is set aside first.
+    Suspect(Seq),
+    /// Note that this job was fed and did no harm.
+    Clear(Seq),
+    /// All jobs of earlier processes are fed.
+    Recovered,
 }
 
 /// How often the journal's size and fence are read.
 const SIZE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often its settings are.
 const SETTINGS_INTERVAL: Duration = Duration::from_secs(5);
-/// Epochs trimmed last whose pending counts are dropped once more with each trim: a journal that
-/// goes back has them again, and nobody else would know of them.
-const RECENT_EPOCHS: usize = 64;
 
 /// Pause between two steps of merging, as a multiple of what the last one took: the journal's store
 /// has others to serve.
@@ -72,8 +83,8 @@ pub(crate) struct Keeper {
     pub(crate) lookout: Arc<Lookout>,
     /// Epochs trimmed last.
     pub(crate) recent: VecDeque<Epoch>,
-    /// The page that a journal without its last flights could not give.
-    pub(crate) again: Option<Seq>,
+    /// The request for a page that a journal without its last flights could not give.
+    pub(crate) again: Option<Keep>,
     pub(crate) stops: Sender<Stop>,
     pub(crate) merger: Merger,
     pub(crate) trim_lag: Duration,
@@ -81,45 +92,29 @@ pub(crate) struct Keeper {
     pub(crate) lagging: VecDeque<(Duration, Epoch, Seq)>,
     /// Events that only the journal knew of, and only the tables, when both were found.
     pub(crate) apart: Option<(u64, u64)>,
+    pub(crate) graveyard: Graveyard,
+    pub(crate) recovery: Recovery,
 }
 
 impl Keeper {
     /// Runs until no worker can ask any more; what is left to trim is tried once more then.
     pub(crate) fn run(mut self) {
-        let mut trim = None;
+        let mut hand = InHand::default();
         let mut retry = Retry::default();
         let (asked, ticks) = (self.asked.clone(), tick(SIZE_INTERVAL));
         let settings = tick(SETTINGS_INTERVAL);
         let mut merge = never();
         let counters = Arc::clone(&self.counters);
         loop {
+            // between two attempts as well, it is the stores that are waited for
+            let _waits = hand.waits().then(|| counters.pulse.call());
             select! {
-                recv(asked) -> keep => match keep {
-                    Ok(Keep::Trim(epoch, seq)) => trim = Some((epoch, seq)),
-                    Ok(Keep::Page(from)) => {
-                        let _call = counters.pulse.call();
-                        self.page(from, &mut retry);
-                    }
-                    Ok(Keep::ResetPending(epoch)) => {
-                        let _call = counters.pulse.call();
-                        self.reset_pending(epoch, &mut retry);
-                    }
-                    Ok(Keep::Pending(epoch, counts)) => {
-                        let _call = counters.pulse.call();
-                        self.add_pending(epoch, &counts);
-                    }
-                    Err(_) => {
-                        trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
-                        return;
-                    }
-                },
+                recv(asked) -> keep => {
+                    let Ok(keep) = keep else { return self.trim_and_count(&mut hand) };
+                    self.keep(keep, &mut hand, &mut retry);
+                }
                 recv(ticks) -> _ => {
-                    self.read_size();
-                    self.went_back();
-                    if let Some(from) = self.again.take() {
-                        self.page(from, &mut retry);
-                    }
-                    self.trim_lagging();
+                    self.tick(&mut hand, &mut retry);
                     let idle = !self.merger.is_busy();
                     self.merger.tick(self.clock.monotonic());
                     if idle && self.merger.is_busy() {
@@ -128,34 +123,80 @@ impl Keeper {
                 }
                 recv(settings) -> _ => self.read_settings(),
                 recv(merge) -> _ => merge = self.merge(),
+                recv(hand.again) -> _ => {
+                    hand.again = never();
+                    self.bury(&mut hand, &mut retry);
+                }
             }
-            // reading the guards back may take long while the tables are away: others go first
-            if self.asked.is_empty() && trim.is_some() {
+            // reading the guards back may take long while the tables are away: others go first,
+            // above all the one that clears a suspect
+            if self.asked.is_empty() && hand.trim.is_some() && !self.recovery.suspects() {
                 let _call = counters.pulse.call();
-                trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
+                hand.trim.take_if(|(epoch, seq)| self.trim(*epoch, *seq));
             }
         }
     }
 
-    /// Reads until it succeeds: without the page nothing can go on.
+    fn keep(&mut self, keep: Keep, hand: &mut InHand, retry: &mut Retry) {
+        let counters = Arc::clone(&self.counters);
+        let _call = counters.pulse.call();
+        match keep {
+            Keep::Trim(epoch, seq) => hand.trim = Some((epoch, seq)),
+            Keep::Page(from) => self.page(from, retry),
+            Keep::ResetPending(epoch) => self.reset_pending(epoch, retry),
+            Keep::Pending(epoch, counts) => self.add_pending(epoch, &counts),
+            Keep::SetAside(unreadable) => {
+                self.clear(unreadable.seq);
+                hand.unreadable = Some(unreadable);
+                self.bury(hand, retry);
+            }
+            Keep::Suspect(seq) => self.suspect(seq, hand, retry),
+            Keep::Clear(seq) => self.clear(seq),
+            Keep::Recovered => hand.recovered(),
+        }
+    }
+
+    fn tick(&mut self, hand: &mut InHand, retry: &mut Retry) {
+        self.read_size();
+        self.went_back();
+        if let Some(keep) = self.again.take() {
+            self.keep(keep, hand, retry);
+        }
+        if !self.recovery.suspects() {
+            self.trim_lagging();
+            self.tick_aside(hand);
+        }
+    }
+
     fn page(&mut self, from: Seq, retry: &mut Retry) {
         failpoints::pass("recover_page");
+        let jobs_max = if self.recovery.is_careful() { 1 } else { PAGE_JOBS };
+        let page = self.read_page(from, jobs_max, retry);
+        if page.jobs.is_empty() && self.went_back() {
+            self.again = Some(Keep::Page(from));
+            return;
+        }
+        self.send(from, page);
+    }
+
+    /// Hands over what was read from `from` on.
+    fn send(&mut self, from: Seq, page: Page) {
+        let first = from.max(page.base).0;
+        self.merger.paged(Seq((first + page.jobs.len() as u64).saturating_sub(1)));
+        // the worker is gone only when the process ends
+        let _ = self.pages.send(page);
+        self.wake.wake();
+    }
+
+    /// Reads until it succeeds: without the page nothing can go on.
+    fn read_page(&mut self, from: Seq, jobs_max: usize, retry: &mut Retry) -> Page {
         loop {
-            match self.backlog.page(from, PAGE_JOBS) {
+            match self.backlog.page(from, jobs_max) {
                 Ok(page) => {
                     retry.succeeded();
                     // whatever came before was trimmed because every part has it
                     self.lookout.note_applied(Seq(page.base.0.saturating_sub(1)));
-                    if page.jobs.is_empty() && self.went_back() {
-                        self.again = Some(from);
-                        return;
-                    }
-                    let first = from.max(page.base).0;
-                    self.merger.paged(Seq((first + page.jobs.len() as u64).saturating_sub(1)));
-                    // the worker is gone only when the process ends
-                    let _ = self.pages.send(page);
-                    self.wake.wake();
-                    return;
+                    return page;
                 }
                 Err(fault) => {
                     if retry.worth_a_line() {
@@ -192,91 +233,13 @@ impl Keeper {
         failpoints::pass("pending_added");
     }
 
-    /// Drops what every part confirms, read back from the tables; returns whether it is done.
-    fn trim(&mut self, epoch: Epoch, seq: Seq) -> bool {
-        failpoints::pass("trim_begin");
-        let confirmed = match self.errors.settled(self.claim.shard) {
-            Ok(settled) => {
-                self.counters.settled(&settled);
-                self.compare(&settled);
-                settled.guards.iter().all(|guard| guard.epoch >= epoch)
-            }
-            Err(fault) => {
-                tracing::debug!(%fault, "guards not read back, nothing trimmed");
-                return false;
-            }
-        };
-        if !confirmed {
-            tracing::error!(
-                epoch = epoch.0,
-                "applied epoch is not in the guard rows, keeping its jobs"
-            );
-            return false;
-        }
-        failpoints::pass("trim_confirmed");
-        self.lookout.note_applied(seq);
-        let mut epochs: Vec<_> = self
-            .epochs
-            .between(Epoch(self.counters.applied_epoch.get()), Some(Epoch(epoch.0 + 1)))
-            .into_iter()
-            .map(|(epoch, _)| epoch)
-            .collect();
-        let trimmed = epochs.clone();
-        epochs.extend(&self.recent);
-        let dropped = if self.trim_lag.is_zero() {
-            self.drop_jobs(epoch, seq, &epochs)
-        } else {
-            self.backlog.reset_pending(&epochs)
-        };
-        if let Err(fault) = dropped {
-            tracing::warn!(%fault, "journal not trimmed");
-            return false;
-        }
-        failpoints::pass("trim_done");
-        self.recent.extend(trimmed);
-        self.recent.drain(..self.recent.len().saturating_sub(RECENT_EPOCHS));
-        self.counters.applied_epoch.set(epoch.0);
-        if !self.trim_lag.is_zero() {
-            self.lagging.push_back((self.clock.monotonic() + self.trim_lag, epoch, seq));
-        }
-        self.read_size();
-        true
-    }
-
-    /// Drops what was confirmed long enough ago, if it still is.
-    fn trim_lagging(&mut self) {
-        let now = self.clock.monotonic();
-        let due = self.lagging.iter().take_while(|(due, ..)| now >= *due).count();
-        let Some((_, epoch, seq)) = due.checked_sub(1).map(|last| self.lagging[last]) else {
-            return;
-        };
-        let Ok(guards) = self.errors.guards(self.claim.shard) else { return };
-        if let Some((part, guard)) = Part::all().zip(&guards).find(|(_, at)| at.epoch < epoch) {
-            // whoever listens ends the process
-            let (expected, found) = (epoch, guard.epoch);
-            let _ = self.stops.send(Stop::ErrorsRegressed { part, expected, found });
-            self.lagging.clear();
-            return;
-        }
-        match self.drop_jobs(epoch, seq, &[]) {
-            Ok(()) => drop(self.lagging.drain(..due)),
-            Err(fault) => tracing::warn!(%fault, "journal not trimmed"),
-        }
-    }
-
-    /// Drops the jobs up to the flight `seq`, the last of `epoch`, and the pending counts of
-    /// `epochs`; the ids of the jobs are kept.
-    fn drop_jobs(&mut self, epoch: Epoch, seq: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        let (ids, since) = self.journaled.keeping(epoch, self.clock.wall());
-        self.backlog.trim_keeping(seq, epochs, &ids, since)?;
-        self.journaled.kept(epoch, (&ids, since));
-        self.epochs.forget(epoch);
-        Ok(())
-    }
-
     /// Merges a little, and says when to go on.
     fn merge(&mut self) -> Receiver<Instant> {
         let begun = self.clock.monotonic();
+        if self.recovery.is_careful() {
+            // a job that kills the process must not become part of another one
+            return after(MERGE_PAUSE_MAX);
+        }
         let mut failed = false;
         match self.merger.step(&mut *self.backlog) {
             Ok(jobs) => self.counters.merged.add((jobs as u64).saturating_sub(1)),
@@ -291,23 +254,6 @@ impl Keeper {
         let took = self.clock.monotonic().saturating_sub(begun);
         let pause = if failed { MERGE_PAUSE_MAX } else { took * MERGE_PAUSE_FACTOR };
         after(pause.clamp(MERGE_PAUSE_MIN, MERGE_PAUSE_MAX))
-    }
-
-    /// Compares what the tables have counted, set aside and dropped with what the fence said at the
-    /// end of the epoch that they stand at: the ledger's second difference. Between two epochs there
-    /// is nothing to say.
-    fn compare(&mut self, settled: &Settled) {
-        let at = settled.guards[0].epoch;
-        if let Some(journaled) = self.epochs.total(at)
-            && settled.guards.iter().all(|guard| guard.epoch == at)
-        {
-            let accounted = settled.events();
-            if self.apart.is_none() && self.counters.tables_apart.get() > 0 {
-                self.reckon_apart(journaled, accounted);
-            }
-            let (lost, foreign) = self.apart.unwrap_or_default();
-            self.counters.applied_difference.set(journaled + foreign, accounted + lost);
-        }
     }
 
     /// Whether the journal has forgotten flights: then its writer, which may have nothing to write,
@@ -330,17 +276,6 @@ impl Keeper {
         if let Ok(Some(_)) = self.backlog.weaker() {
             self.lookout.doubt();
         }
-    }
-
-    /// How far apart journal and tables were when this process found them, once all that the journal
-    /// had is applied.
-    fn reckon_apart(&mut self, journaled: u64, accounted: u64) {
-        let lost = journaled.saturating_sub(accounted);
-        if lost > 0 {
-            tracing::error!(events = lost, "acknowledged events are lost with the tables");
-            self.counters.acked_lost.add(lost);
-        }
-        self.apart = Some((lost, accounted.saturating_sub(journaled)));
     }
 
     fn read_size(&mut self) {

@@ -122,7 +122,10 @@ impl Merger {
             }
             if bytes != job::BLANK {
                 let side = self.side(self.at, given);
-                let job = job::decode(bytes).ok().filter(|job| job.flight.seq == self.at);
+                // a tombstone stays where it is
+                let aside = job::header(bytes).is_ok_and(|header| header.tombstone);
+                let job = job::decode(bytes).ok();
+                let job = job.filter(|job| job.flight.seq == self.at && !aside);
                 let epoch = job.as_ref().map_or(self.epoch, |job| job.flight.epoch);
                 if !self.takes(job.as_ref(), bytes.len(), side, given)
                     && !self.piece.jobs.is_empty()

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use bytes::Bytes;
 use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 
-use super::{ANSWER_MAX, heal, holder, ids, merge, pending};
+use super::{ANSWER_MAX, dead_jobs, heal, holder, ids, merge, pending};
 use crate::ports::journal::{
     Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Journal, Page, Progress,
 };
@@ -33,6 +33,7 @@ pub fn every(fresh: &dyn Fn() -> Box<dyn Store>) {
     ids::every(fresh);
     merge::every(fresh);
     holder::every(fresh);
+    dead_jobs::every(fresh);
 }
 
 /// Takes the shard of a journal that the tables know nothing of.

@@ -7,6 +7,7 @@
 //! except that an answer comes within [`ANSWER_MAX`].
 
 pub mod dead;
+pub mod dead_jobs;
 pub mod details;
 pub mod errors;
 mod heal;

@@ -15,6 +15,8 @@ use errsift_ops::{
 use super::locked;
 use crate::{
     ports::{
+        dead::{Aside, DeadJob, DeadJobs, Recovery, SetAside},
+        errors::Claim,
         heal::Heal,
         holder::{Beat, Holder},
         journal::{
@@ -35,6 +37,9 @@ struct Contents {
     base: u64,
     jobs: VecDeque<Bytes>,
     pending: BTreeMap<Epoch, BTreeMap<Fingerprint, u64>>,
+    dead: Vec<Bytes>,
+    dead_jobs: DeadJobs,
+    recovery: Recovery,
     /// The fences before each commit since the shard was taken.
     history: VecDeque<Fence>,
     ids: Vec<JobIds>,
@@ -46,6 +51,10 @@ struct Contents {
 const HISTORY: usize = 1_024;
 
 impl Contents {
+    fn holds(&self, claim: &Claim) -> bool {
+        (self.fence.term, self.fence.nonce) == (claim.term, claim.nonce)
+    }
+
     fn base(&self) -> Seq {
         Seq(self.base.max(1))
     }
@@ -208,6 +217,79 @@ impl Backlog for MemoryJournal {
         let contents = locked(&self.0);
         let bytes = contents.jobs.iter().map(|job| job.len() as u64).sum();
         Ok(JournalSize { jobs: contents.jobs.len() as u64, bytes })
+    }
+
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        let mut contents = locked(&self.0);
+        if !contents.holds(claim) {
+            return Ok(SetAside::Fenced);
+        }
+        let at = aside.seq.0.checked_sub(contents.base().0);
+        let at = at.and_then(|at| usize::try_from(at).ok());
+        let Some(job) = at.and_then(|at| contents.jobs.get_mut(at)) else {
+            return Ok(SetAside::Changed);
+        };
+        if *job == aside.tombstone {
+            return Ok(SetAside::Done);
+        }
+        if *job != aside.job {
+            return Ok(SetAside::Changed);
+        }
+        job.clone_from(&aside.tombstone);
+        contents.dead.push(aside.dead.clone());
+        contents.dead_jobs.last = aside.seq;
+        Ok(SetAside::Done)
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        let contents = locked(&self.0);
+        Ok(DeadJobs { jobs: contents.dead.len() as u64, ..contents.dead_jobs })
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        Ok(locked(&self.0).dead.iter().skip(skipped).take(jobs_max).cloned().collect())
+    }
+
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault> {
+        let mut contents = locked(&self.0);
+        if !contents.holds(claim) {
+            return Ok(false);
+        }
+        (contents.dead_jobs.counted, contents.dead_jobs.events) = (counted, events);
+        Ok(true)
+    }
+
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
+        let mut contents = locked(&self.0);
+        let Some(at) = contents.dead.iter().position(|each| each == dead) else {
+            return Ok(false);
+        };
+        contents.dead.remove(at);
+        let seq = DeadJob::decode(dead).map_or(Seq::default(), |dead| dead.seq);
+        // what is not reckoned yet will be reckoned without them
+        if seq <= contents.dead_jobs.counted {
+            contents.dead_jobs.events = contents.dead_jobs.events.saturating_sub(redriven);
+        }
+        Ok(true)
+    }
+
+    fn recovery(&mut self) -> Result<Recovery, JournalFault> {
+        Ok(locked(&self.0).recovery)
+    }
+
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
+        let mut contents = locked(&self.0);
+        if !contents.holds(claim) {
+            return Ok(false);
+        }
+        contents.recovery = *recovery;
+        Ok(true)
     }
 
     fn trim_keeping(

@@ -13,6 +13,8 @@ use errsift_ops::{
 };
 
 use super::{
+    dead::{Aside, DeadJobs, Recovery, SetAside},
+    errors::Claim,
     heal::Heal,
     holder::{Beat, Holder},
 };
@@ -278,6 +280,40 @@ pub trait Backlog: Send + 'static {
 
     /// Jobs in the list and bytes in them.
     fn size(&mut self) -> Result<JournalSize, JournalFault>;
+
+    /// Puts a tombstone in the place of a job and the job among the dead, together, if `claim`
+    /// still holds the shard and the job still lies there. Asked again after a lost answer, it
+    /// finds the tombstone and changes nothing.
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault>;
+
+    /// The dead jobs together.
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault>;
+
+    /// Up to `jobs_max` dead jobs as they were written ([`DeadJob::encode`]), oldest first,
+    /// leaving out the first `skipped`.
+    ///
+    /// [`DeadJob::encode`]: super::dead::DeadJob::encode
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault>;
+
+    /// Says how many events the jobs set aside up to `counted` hold, all together, if `claim`
+    /// still holds the shard.
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault>;
+
+    /// Forgets a dead job, given as it was written; of the events, those `redriven` are counted by
+    /// now. Returns whether it was there; if not, nothing changes.
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault>;
+
+    /// How starts have gone, as last noted.
+    fn recovery(&mut self) -> Result<Recovery, JournalFault>;
+
+    /// Notes how starts have gone, if `claim` still holds the shard; returns whether it does. What
+    /// was noted outlives the process.
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault>;
 
     /// In which settings the store keeps less than was asked for, for people; `None` if in none, or
     /// if that was allowed. Asked every few seconds.

@@ -4,6 +4,7 @@
 //! ([`crate::memory`]) and a seeded faulty wrapper ([`crate::faulty`]).
 
 pub mod clock;
+pub mod dead;
 pub mod errors;
 pub mod heal;
 pub mod holder;

@@ -10,11 +10,13 @@ use errsift_ops::{
 
 use super::Stores;
 use crate::{
+    apply::retry::Retry,
     failpoints,
     ids::{self, JournaledIds},
     ports::{
         clock::Clock,
-        errors::{Errors, Settled},
+        dead::Recovery,
+        errors::{Claim, Errors, Settled},
         journal::{Acquired, Armed, Backlog, Fence, JournalFault, Progress},
     },
     settings::Settings,
@@ -22,6 +24,8 @@ use crate::{
 
 /// How far epochs may have run ahead of the clock, in seconds: 100 years.
 const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
+/// How often noting a start is tried again.
+const NOTE_RETRIES: u32 = 6;
 
 /// What a new journal goes on from while the tables do not say where they are: `None` if it is not
 /// new. Epochs of less than a second run ahead of the clock, so the time alone could be one that is
@@ -58,6 +62,8 @@ pub(super) struct Taken {
     pub(super) before: Fence,
     /// Whether the journal is new, and the tables did not say where they are.
     pub(super) unseen: bool,
+    /// How starts have gone, this one included.
+    pub(super) recovery: Recovery,
     pub(super) journaled: Arc<JournaledIds>,
     pub(super) ids: RecentIds<u64>,
 }
@@ -78,8 +84,33 @@ pub(super) fn take(
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     failpoints::pass("acquired");
     let fence = *armed.fence();
+    let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
+    // before any job is looked into
+    let recovery = note_start(&mut *stores.backlog, &claim)?;
     let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
-    let ids = ids::recover(&mut *stores.backlog, fence.seq, times, &journaled)?;
+    let ids = ids::recover(&mut *stores.backlog, (&claim, recovery), fence.seq, times, &journaled)?;
     tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
-    Ok(Taken { armed, before, unseen: unseen.is_some(), journaled, ids })
+    Ok(Taken { armed, before, unseen: unseen.is_some(), recovery, journaled, ids })
+}
+
+/// Counts this start until its recovery has come through.
+fn note_start(backlog: &mut dyn Backlog, claim: &Claim) -> Result<Recovery, JournalFault> {
+    let recovery = backlog.recovery()?.begun();
+    let mut retry = Retry::default();
+    while let Err(fault) = backlog.note_recovery(claim, &recovery) {
+        if retry.failures() >= NOTE_RETRIES {
+            return Err(fault);
+        }
+        retry.pause();
+    }
+    if recovery.is_careful() {
+        let (starts, accused) = (recovery.starts, recovery.accused.0);
+        tracing::error!(
+            starts,
+            accused,
+            deaths = recovery.deaths,
+            "the last starts did not come through their recovery: jobs are fed one at a time"
+        );
+    }
+    Ok(recovery)
 }

@@ -33,7 +33,7 @@ pub fn run(backend: &Backend, shard: Shard) -> ExitCode {
 }
 
 fn lines(shard: Shard, account: &Account) -> String {
-    let Account { journaled, counted, pending, dead, dropped } = *account;
+    let Account { journaled, counted, pending, dead, dropped, in_dead_jobs } = *account;
     let mut lines = format!("shard {shard}, events\n");
     for (name, events, place) in [
         ("journaled", journaled, "the fence of the journal"),
@@ -41,6 +41,7 @@ fn lines(shard: Shard, account: &Account) -> String {
         ("pending", pending, "jobs that are not applied yet"),
         ("dead", dead, "dead letters; see errsift dead list"),
         ("dropped", dropped, "dead letters that were given up"),
+        ("dead jobs", in_dead_jobs, "jobs of the journal that were set aside"),
     ] {
         // a String takes whatever is written to it
         let _ = writeln!(lines, "{name:<10} {events:>20}  {place}");
@@ -60,14 +61,16 @@ mod tests {
 
     #[test]
     fn the_difference_says_what_it_means() {
-        let account = Account { journaled: 20, counted: 5, pending: 9, dead: 4, dropped: 2 };
+        let account =
+            Account { journaled: 27, counted: 5, pending: 9, dead: 4, dropped: 2, in_dead_jobs: 7 };
         let expected = "\
 shard 3, events
-journaled                    20  the fence of the journal
+journaled                    27  the fence of the journal
 counted                       5  guard rows of the tables
 pending                       9  jobs that are not applied yet
 dead                          4  dead letters; see errsift dead list
 dropped                       2  dead letters that were given up
+dead jobs                     7  jobs of the journal that were set aside
 difference                    0  none missing, none twice
 ";
         assert_eq!(lines(Shard(3), &account), expected);

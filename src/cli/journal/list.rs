@@ -87,6 +87,17 @@ fn head(standing: &Standing, (shard, place): (Shard, &str), json: bool) -> Strin
 
 fn line(stored: &StoredJob, job: &Result<Job, JobError>, json: bool) -> String {
     let (at, bytes) = (stored.at, stored.bytes.len());
+    if let Ok(Job { term, flight, .. }) = job
+        && job::header(&stored.bytes).is_ok_and(|header| header.tombstone)
+    {
+        let (epoch, term) = (flight.epoch.0, term.0);
+        return if json {
+            json!({ "seq": at.0, "epoch": epoch, "term": term, "bytes": bytes, "set_aside": true })
+                .to_string()
+        } else {
+            format!("{} {epoch:>11} {term:>6} set aside, see errsift dead\n", number(at))
+        };
+    }
     match (job, json) {
         (Ok(Job { term, first, flight, .. }), true) => json!({
             "seq": flight.seq.0, "first": first.0, "epoch": flight.epoch.0, "term": term.0,
@@ -147,6 +158,18 @@ list    2 jobs from seq 1 on, 0 bytes
          2 cannot be read, 143 bytes: job does not start with ESJB
 ";
         assert_eq!(printed(&mut list, false), (65, expected.to_owned()));
+    }
+
+    #[test]
+    fn a_job_that_was_set_aside_is_said_to_be() {
+        let mut list = List::of(&[(1, 100, 2), (2, 100, 3)]);
+        list.set_aside(2);
+        let (code, text) = printed(&mut list, false);
+        assert_eq!(code, 0);
+        let line = "         2         100      1 set aside, see errsift dead";
+        assert_eq!(text.lines().last(), Some(line));
+        let read: serde_json::Value = serde_json::from_str(&printed(&mut list, true).1).unwrap();
+        assert_eq!(read["jobs"][1]["set_aside"], true);
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub fn run(
             return Ok(exit::DATA);
         }
     };
+    if job::header(&stored.bytes).is_ok_and(|header| header.tombstone) {
+        let epoch = job.flight.epoch;
+        output::complain(&format!("seq {seq}, epoch {epoch}, was set aside; see errsift dead"));
+        return Ok(exit::NOT_SO);
+    }
     if json {
         write_json(&job, stored.bytes.len(), out)?;
     } else {
@@ -177,5 +182,7 @@ mod tests {
         list.corrupt(2);
         assert_eq!(shown(&mut list, 3, false), (1, String::new()));
         assert_eq!(shown(&mut list, 2, true), (65, String::new()));
+        list.set_aside(1);
+        assert_eq!(shown(&mut list, 1, false), (1, String::new()));
     }
 }

@@ -113,7 +113,7 @@ impl Life {
             (Arc::clone(&feed), live),
             (keeper, served),
             (epochs, Arc::default()),
-            world.fence.epoch,
+            (world.fence.epoch, false),
             bytes_max,
         );
         let merger = Merger::new(world.fence.term, Arc::clone(&feed), Duration::ZERO);

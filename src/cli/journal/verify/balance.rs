@@ -23,7 +23,7 @@ pub fn balance(
 ) -> Result<Result<Account, String>, JournalFault> {
     let mut why = String::new();
     for _ in 0..PASSES_MAX {
-        let Beginning { standing, page, settled } = Beginning::find(journal, guards)?;
+        let Beginning { standing, page, dead, settled } = Beginning::find(journal, guards)?;
         let settled = match settled {
             Ok(settled) => settled,
             Err(reason) => {
@@ -32,8 +32,13 @@ pub fn balance(
                 continue;
             }
         };
+        if !dead.is_counted() {
+            "the events of a job that was set aside are not known yet".clone_into(&mut why);
+            thread::sleep(PAUSE);
+            continue;
+        }
         match unapplied(journal, page, standing.fence.seq)? {
-            Some(ledger) => return Ok(Ok(ledger.account(&standing.fence, &settled))),
+            Some(ledger) => return Ok(Ok(ledger.account(&standing.fence, &settled, &dead))),
             None => "the server trims faster than the list is read".clone_into(&mut why),
         }
     }

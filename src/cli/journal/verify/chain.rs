@@ -20,19 +20,33 @@ pub struct Chain {
     bytes: u64,
     /// Where the flights begin that a job still to come must stand for.
     blanks: Option<Seq>,
+    /// Whether a job was set aside among them, which may have stood for those before it.
+    aside: bool,
+    ends_blank: bool,
 }
 
 impl Chain {
     /// A chain that begins at `base`.
     pub fn new(shard: Shard, base: Seq) -> Self {
         let (epoch, term) = (Epoch::default(), Term::default());
-        Self { shard, expected: base, first: base, epoch, term, jobs: 0, bytes: 0, blanks: None }
+        Self {
+            shard,
+            expected: base,
+            first: base,
+            epoch,
+            term,
+            jobs: 0,
+            bytes: 0,
+            blanks: None,
+            aside: false,
+            ends_blank: false,
+        }
     }
 
     /// Notes that the list now begins at `base`: what is before it was trimmed, and is not missing.
     pub fn trimmed(&mut self, base: Seq) {
         self.expected = self.expected.max(base);
-        self.blanks = None;
+        (self.blanks, self.aside, self.ends_blank) = (None, false, false);
     }
 
     /// Takes in a blank at the place `at`: its flight was merged into a later job.
@@ -42,7 +56,15 @@ impl Chain {
             self.missing(Seq(at.0 - 1), report);
         }
         self.blanks.get_or_insert(at);
+        self.ends_blank = true;
         self.expected = at.next();
+    }
+
+    /// Takes in what stands in the place `at` of a job that was set aside. It may have been a blank,
+    /// or have stood for the blanks before it.
+    pub fn set_aside(&mut self, at: Seq) {
+        self.blanks.get_or_insert(at);
+        (self.aside, self.ends_blank) = (true, false);
     }
 
     /// Whether `job` stands for the blanks before it. If it stands for more, it was merged while the
@@ -50,7 +72,9 @@ impl Chain {
     pub fn merged_meanwhile(&mut self, job: &Job, report: &mut Report) -> bool {
         let (blanks, seq) = (self.blanks.take(), job.flight.seq);
         let begin = blanks.unwrap_or(seq);
-        if begin < job.first {
+        self.ends_blank = false;
+        let aside = std::mem::take(&mut self.aside);
+        if begin < job.first && !aside {
             let last = job.first.0 - 1;
             report
                 .wrong(Check::Sequence, format!("seq {begin} to {last} are blank, and in no job"));
@@ -60,7 +84,7 @@ impl Chain {
 
     /// Whether the list has ended before the job that stands for its last blanks.
     pub fn ends_blank(&self) -> bool {
-        self.blanks.is_some()
+        self.ends_blank
     }
 
     /// Checks the next job, found at the place `at`. Returns whether all before it were there and

@@ -14,6 +14,7 @@ use errsift_ops::{
     window::Window,
 };
 use errsift_pipeline::ports::{
+    dead::DeadJobs,
     errors::{DeadLetters, ErrorsFault, Guard, Settled},
     journal::{Fence, JournalFault},
 };
@@ -32,6 +33,7 @@ pub struct List {
     /// What a server does before the n-th page is read.
     pub before_page: BTreeMap<u32, fn(&mut List)>,
     pub pages: u32,
+    pub dead: DeadJobs,
 }
 
 impl List {
@@ -46,6 +48,7 @@ impl List {
             page_jobs: 2,
             before_page: BTreeMap::new(),
             pages: 0,
+            dead: DeadJobs::default(),
         };
         for (seq, epoch, count) in jobs {
             list.push(*seq, *epoch, *count);
@@ -71,6 +74,15 @@ impl List {
     pub fn corrupt(&mut self, seq: u64) {
         let at = usize::try_from(seq - self.base).unwrap();
         self.jobs[at][0] ^= 1;
+    }
+
+    /// Sets a job aside; its events are not known yet.
+    pub fn set_aside(&mut self, seq: u64) {
+        let at = usize::try_from(seq - self.base).unwrap();
+        let epoch = job::header(&self.jobs[at]).unwrap().epoch;
+        self.jobs[at] = job::tombstone(Shard(0), Term(1), Seq(seq), epoch);
+        self.dead.jobs += 1;
+        self.dead.last = Seq(seq);
     }
 
     pub fn trim(&mut self, upto: u64) {
@@ -124,6 +136,14 @@ impl InspectJournal for List {
     ) -> Result<(), JournalFault> {
         self.pending.get(&epoch).into_iter().flatten().for_each(|row| each(*row));
         Ok(())
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        Ok(self.dead)
+    }
+
+    fn dead_jobs(&mut self, _: u64, _: usize) -> Result<Vec<Bytes>, JournalFault> {
+        Ok(Vec::new())
     }
 }
 

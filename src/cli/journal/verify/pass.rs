@@ -6,6 +6,7 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
+    dead::DeadJobs,
     errors::{ErrorsFault, Settled},
     journal::JournalFault,
 };
@@ -25,6 +26,8 @@ const BEGINNINGS_MAX: u32 = 50;
 pub(super) struct Beginning {
     pub(super) standing: Standing,
     pub(super) page: JobPage,
+    /// What was set aside.
+    pub(super) dead: DeadJobs,
     /// What the tables have settled of it, or why that is not known.
     pub(super) settled: Result<Settled, String>,
 }
@@ -41,18 +44,20 @@ impl Beginning {
             let before = guards.settled().map_err(why);
             let standing = journal.standing()?;
             let page = journal.jobs(standing.base)?;
+            let dead = journal.dead()?;
             let stands = match &before {
                 Ok(before) => guards.settled().is_ok_and(|after| after == *before),
                 Err(_) => true,
             };
             if stands {
-                return Ok(Self { standing, page, settled: before });
+                return Ok(Self { standing, page, dead, settled: before });
             }
         }
         let standing = journal.standing()?;
         let page = journal.jobs(standing.base)?;
+        let dead = journal.dead()?;
         let why = "counts are being applied without a pause".to_owned();
-        Ok(Self { standing, page, settled: Err(why) })
+        Ok(Self { standing, page, dead, settled: Err(why) })
     }
 }
 
@@ -149,7 +154,9 @@ impl<'a> Pass<'a> {
 
     fn check(&mut self, stored: &StoredJob) -> Option<Job> {
         let decoded = job::decode(&stored.bytes);
-        if let Ok(job) = &decoded {
+        if job::header(&stored.bytes).is_ok_and(|header| header.tombstone) {
+            self.chain.set_aside(stored.at);
+        } else if let Ok(job) = &decoded {
             self.overtaken |= self.chain.merged_meanwhile(job, &mut self.report);
         }
         let whole = self.chain.job(stored.at, stored.bytes.len(), &decoded, &mut self.report);
@@ -255,7 +262,9 @@ impl<'a> Pass<'a> {
                 let why = "the server trims or merges faster than the list is read".to_owned();
                 self.report.unknown(Check::Ledger, why);
             }
-            Ok(settled) => self.ledger.compare(&fence, settled, &mut self.report),
+            Ok(settled) => {
+                self.ledger.compare(&fence, settled, &self.begin.dead, &mut self.report);
+            }
         }
     }
 }

@@ -186,3 +186,22 @@ fn a_fence_behind_its_jobs_is_wrong() {
         ]
     );
 }
+
+#[test]
+fn a_job_that_was_set_aside_is_in_the_ledger_once_its_events_are_known() {
+    let mut list = five();
+    list.pending.clear();
+    list.set_aside(2);
+    let (right, said) = lines(&mut list, Rows(Some((0, 0))));
+    assert!(right, "{said:#?}");
+    assert!(said[5].starts_with("unknown  ledger    20 events"), "{}", said[5]);
+    assert!(said[5].contains("1 jobs set aside"), "{}", said[5]);
+    (list.dead.counted, list.dead.events) = (list.dead.last, 3);
+    let (right, said) = lines(&mut list, Rows(Some((0, 0))));
+    assert!(right, "{said:#?}");
+    let ok =
+        "ok       ledger    20 events journaled, 0 applied and 17 not yet, 3 in 1 jobs set aside";
+    assert_eq!(said[5], ok);
+    list.dead.events = 2;
+    assert!(wrong(&mut list)[0].ends_with("2 in 1 jobs set aside: 1 are missing"));
+}
