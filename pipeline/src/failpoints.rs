@@ -60,6 +60,17 @@ pub fn pass(name: &str) {
 #[inline]
 pub fn pass(_name: &str) {}
 
+/// Passes the point `name` of one flight alone: `recover_fed_3=return` ends the process at flight 3.
+#[cfg(feature = "failpoints")]
+pub fn pass_at(name: &str, seq: u64) {
+    pass(&format!("{name}_{seq}"));
+}
+
+/// Nothing, as [`pass`].
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn pass_at(_name: &str, _seq: u64) {}
+
 /// Has the points do what `FAILPOINTS` says, until what is returned is dropped.
 #[cfg(feature = "failpoints")]
 pub fn obey() -> fail::FailScenario<'static> {

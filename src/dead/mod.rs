@@ -2,7 +2,10 @@
 //!
 //! A letter is one row of counts, of one window, or the words of one error. The tables' adapters
 //! write them while they apply, and are asked for them here, beside a running server.
+//!
+//! Jobs that were set aside lie with the journal; what can be read of one is counted here too.
 
+mod job;
 mod letter;
 
 use errsift_ops::{
@@ -12,7 +15,10 @@ use errsift_ops::{
 };
 use errsift_pipeline::ports::errors::ErrorsFault;
 
-pub use self::letter::{Letter, reason};
+pub use self::{
+    job::Revived,
+    letter::{Letter, reason},
+};
 
 /// The epoch of refused words, which belong to none; no flight has it.
 pub const WORDS: Epoch = Epoch(0);
@@ -78,6 +84,10 @@ pub trait DeadRows {
     /// Gives the letter up in one transaction: it is gone, and its events are dropped in the guard
     /// row. `false` if it was gone already.
     fn discard(&mut self, row: &DeadRow) -> Result<bool, ErrorsFault>;
+
+    /// Counts a dead job's events and stores its words in one transaction, with its mark.
+    /// [`Redriven::Gone`] if the mark is there: that was done before.
+    fn redrive_job(&mut self, job: &Revived) -> Result<Redriven, ErrorsFault>;
 
     /// Whose they are.
     fn shard(&self) -> Shard;

@@ -13,7 +13,7 @@ use errsift_pipeline::ports::errors::{CountRow, ErrorsFault};
 use rusqlite::{Connection, Error, OpenFlags, Row, params};
 
 use super::{BUSY_MAX, faults::refused, loaded, position, set_aside::attempt, stored, writer};
-use crate::dead::{DeadRow, DeadRows, Key, Letter, PAGE_ROWS, Redriven, reason};
+use crate::dead::{DeadRow, DeadRows, Key, Letter, PAGE_ROWS, Redriven, Revived, reason};
 
 /// Of one error, or of all if ?2 is NULL, after the key of ?3 to ?5.
 const SELECT: &str = "SELECT epoch, fingerprint, window_start, count, reason, payload \
@@ -29,6 +29,8 @@ const COUNTED: &str =
     "UPDATE applied_epochs SET events = events + ?1 WHERE shard = ?2 AND part = ?3";
 const DROPPED: &str =
     "UPDATE applied_epochs SET dropped = dropped + ?1 WHERE shard = ?2 AND part = ?3";
+
+const MARK: &str = "INSERT OR IGNORE INTO errsift_settings (name, value) VALUES (?1, ?2)";
 
 /// One shard's letters.
 pub struct Letters {
@@ -141,6 +143,33 @@ impl DeadRows for Letters {
                 self.add_to_guard(conn, DROPPED, row)?;
             }
             Ok(is_there)
+        })
+    }
+
+    fn redrive_job(&mut self, job: &Revived) -> Result<Redriven, ErrorsFault> {
+        self.transact(|conn| {
+            let mut is_new = true;
+            let refused = attempt(conn, || {
+                is_new = conn.execute(MARK, params![job.mark, job.events().to_string()])? == 1;
+                if !is_new {
+                    return Ok(());
+                }
+                for (part, events) in job.parts() {
+                    let guard = params![stored(events), self.shard.0, position(part)];
+                    if conn.execute(COUNTED, guard)? == 0 {
+                        return Err(Error::QueryReturnedNoRows);
+                    }
+                }
+                for words in &job.words {
+                    writer::store(conn, words)?;
+                }
+                writer::add(conn, &job.rows)
+            })?;
+            Ok(match refused {
+                Some(error) => Redriven::Refused(reason(&error)),
+                None if is_new => Redriven::Done,
+                None => Redriven::Gone,
+            })
         })
     }
 

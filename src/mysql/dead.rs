@@ -22,7 +22,7 @@ use super::{
     writer::{add, store},
 };
 use crate::{
-    dead::{DeadRow, DeadRows, Key, Letter, PAGE_ROWS, Redriven, reason},
+    dead::{DeadRow, DeadRows, Key, Letter, PAGE_ROWS, Redriven, Revived, reason},
     tags,
 };
 
@@ -95,9 +95,63 @@ impl DeadRows for Letters {
         })
     }
 
+    fn redrive_job(&mut self, job: &Revived) -> Result<Redriven, ErrorsFault> {
+        let shard = self.shard;
+        self.session.run(async |live| {
+            live.run("START TRANSACTION").await?;
+            match add_job(live, shard, job).await {
+                Ok(true) => {
+                    live.commit().await?;
+                    Ok(Redriven::Done)
+                }
+                Ok(false) => {
+                    live.rollback().await;
+                    Ok(Redriven::Gone)
+                }
+                Err(failure) if failure.is_of_data() => {
+                    live.rollback().await;
+                    Ok(Redriven::Refused(reason(&failure)))
+                }
+                Err(failure) => {
+                    live.rollback().await;
+                    Err(failure)
+                }
+            }
+        })
+    }
+
     fn shard(&self) -> Shard {
         self.shard
     }
+}
+
+/// `false` if it was added before.
+async fn add_job(live: &mut Live, shard: Shard, job: &Revived) -> Result<bool, Failure> {
+    let parts = job.parts();
+    if !parts.is_empty() {
+        let mut sql = "UPDATE applied_epochs SET events = events + CASE part".to_owned();
+        for (part, events) in &parts {
+            let _ = write!(sql, " WHEN {part} THEN {events}");
+        }
+        let list: Vec<String> = parts.iter().map(|(part, _)| part.to_string()).collect();
+        let _ = write!(sql, " END WHERE shard = {shard} AND part IN ({})", list.join(","));
+        if live.run(&sql).await? != parts.len() as u64 {
+            return Err(Failure::Value(format!("shard {shard} has no guard rows")));
+        }
+    }
+    let mut mark = "INSERT IGNORE INTO errsift_settings (name, value) VALUES (".to_owned();
+    push_text(&mut mark, &job.mark);
+    let _ = write!(mark, ",'{}')", job.events());
+    if live.run(&mark).await? != 1 {
+        return Ok(false);
+    }
+    let words = job.words.iter().map(|row| {
+        let tags = tags::to_json(&row.1.payload.tags);
+        tags.map(|tags| (row, tags)).map_err(|error| Failure::Value(error.to_string()))
+    });
+    store(live, &words.collect::<Result<Vec<_>, _>>()?).await?;
+    add(live, &job.rows).await?;
+    Ok(true)
 }
 
 /// `false` if the letter is gone.

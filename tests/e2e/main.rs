@@ -14,6 +14,7 @@ mod config;
 mod crash;
 mod dashboards;
 mod dead;
+mod deadly;
 mod drain;
 mod exporters;
 mod failover;

@@ -2,8 +2,10 @@
 //! there is one.
 //!
 //! A dead letter is a *row* of counts that the tables refuse, or an error's *words*. They lie in the
-//! tables, with what is needed to try again.
+//! tables, with what is needed to try again. A dead job is one that could not be read, or killed
+//! what read it; it lies with the journal.
 
+mod jobs;
 mod list;
 mod mend;
 mod pages;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
-use errsift_pipeline::ports::errors::ErrorsFault;
+use errsift_pipeline::ports::{errors::ErrorsFault, journal::JournalFault};
 
 use super::{exit, output, serve::open};
 use crate::settings::StoreSettings;
@@ -69,6 +71,11 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Jobs of the journal that were set aside whole
+    Jobs {
+        #[command(subcommand)]
+        action: jobs::JobsAction,
+    },
 }
 
 /// Which dead letters are meant.
@@ -89,6 +96,7 @@ impl Action {
             | Self::Show { stores, .. }
             | Self::Redrive { stores, .. }
             | Self::Drop { stores, .. } => stores,
+            Self::Jobs { action } => action.stores(),
         }
     }
 }
@@ -99,12 +107,15 @@ enum Fault {
     /// The tables were not read or written.
     #[error(transparent)]
     Tables(#[from] ErrorsFault),
+    /// The journal was not read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
     /// Nobody listens, or the output is full.
     #[error(transparent)]
     Output(#[from] std::io::Error),
 }
 
-/// Exits 0; 1 if a letter is not there or is refused again, 2 if `drop` lacks its `--yes`, 69 if the
+/// Exits 0; 1 if a letter or job is not there or is refused again, 2 if `drop` lacks its `--yes`, 69 if the
 /// tables do not answer or refuse the command, 78 if the settings are wrong.
 pub fn run(args: &DeadArgs) -> ExitCode {
     let stores = args.action.stores();
@@ -113,8 +124,8 @@ pub fn run(args: &DeadArgs) -> ExitCode {
         Err(code) => return code,
     };
     let shard = Shard(stores.shard);
-    let (mut rows, mut guards) = (backend.dead_rows(shard), backend.inspect(shard).1);
-    let (rows, place) = (rows.as_mut(), backend.describe().1);
+    let (mut rows, (mut journal, mut guards)) = (backend.dead_rows(shard), backend.inspect(shard));
+    let (rows, (journal_place, place)) = (rows.as_mut(), backend.describe());
     let mut out = output::stdout();
     let done = match &args.action {
         Action::List { json, .. } => list::run(rows, guards.as_mut(), &place, *json, &mut out),
@@ -123,11 +134,23 @@ pub fn run(args: &DeadArgs) -> ExitCode {
         Action::Drop { chosen, yes, .. } => {
             mend::discard(rows, chosen.fingerprints(), *yes, &mut out)
         }
+        Action::Jobs { action } => {
+            let mut stores = jobs::Places {
+                journal: journal.as_mut(),
+                backlog: &mut || backend.backlog(),
+                rows,
+                place: (shard, &journal_place),
+            };
+            jobs::run(action, &mut stores, &mut out)
+        }
     };
     match done {
         Ok(code) => output::printed(Ok(code)),
         Err(Fault::Output(error)) => output::printed(Err(error)),
         Err(Fault::Tables(fault)) => output::fail(exit::UNAVAILABLE, &format!("{place}: {fault}")),
+        Err(Fault::Journal(fault)) => {
+            output::fail(exit::UNAVAILABLE, &format!("{journal_place}: {fault}"))
+        }
     }
 }
 

@@ -21,6 +21,8 @@ const LOG: &str = "errsift.log";
 const STEP: Duration = Duration::from_millis(50);
 /// How long a second process may take to be ready before the take-over is given up.
 const READY: Duration = Duration::from_secs(15);
+/// How long the current one may take until it serves, before it is left alone.
+const SERVES: Duration = Duration::from_secs(2);
 /// Told to stop a second time after this, it leaves without a drain.
 const DRAIN: Duration = Duration::from_secs(4);
 
@@ -229,10 +231,22 @@ impl Supervisor {
         self.restart();
     }
 
+    fn is_soon_ready(&self) -> bool {
+        let end = Instant::now() + SERVES;
+        while !self.current.is_ready() {
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::sleep(STEP);
+        }
+        true
+    }
+
     /// Starts another on the same shard; once it is ready it is the one that is posted to. With
     /// `frozen`, the first is frozen meanwhile and so much longer.
     fn take_over(&mut self, frozen: Option<Duration>, target: &Target, report: &Report) {
-        if self.previous.is_some() || self.current.ended().is_some() {
+        // of two that start together either may take the shard, and the loser is not known
+        if self.previous.is_some() || !self.is_soon_ready() {
             return;
         }
         let (dir, port) = (self.dir.path(), self.ports[1]);

@@ -12,6 +12,7 @@ use errsift_ops::{
 use super::{Keep, Keeper, SIZE_INTERVAL};
 use crate::{
     apply::{graveyard::Obstacle, retry::Retry, unreadable::Unreadable},
+    failpoints,
     ports::dead::Recovery,
 };
 
@@ -103,6 +104,7 @@ impl Keeper {
 
     /// Reads one job, noted before anything looks into it.
     pub(super) fn suspect(&mut self, from: Seq, hand: &mut InHand, retry: &mut Retry) {
+        failpoints::pass("recover_page");
         let page = self.read_page(from, 1, retry);
         let seq = from.max(page.base);
         if page.jobs.is_empty() && self.went_back() {
