@@ -198,7 +198,9 @@ impl Feeder {
         }
         if let Some((job_bytes, flight)) = self.paged.pop_front() {
             failpoints::pass("recover_fed");
-            failpoints::pass_at("recover_fed", flight.seq.0);
+            if !flight.entries.is_empty() {
+                failpoints::pass_at("recover_fed", flight.seq.0);
+            }
             self.feed.reach.gave(flight.seq);
             return self.give(flight, job_bytes);
         }
