@@ -108,6 +108,7 @@ pub(super) fn begins(text: &[u8]) -> Option<Sort> {
         {
             return Some(Sort::Php);
         }
+        b'A' if starts(b"AddressSanitizer:DEADLYSIGNAL") => return Some(Sort::Sanitizer),
         b'=' if starts(b"==") && memmem::find(text, b"==ERROR: ").is_some() => {
             return Some(Sort::Sanitizer);
         }
@@ -185,7 +186,7 @@ fn php_severity(text: &[u8]) -> bool {
 }
 
 /// Lines that go on with a crash and begin nothing, though they are not indented.
-const CONTINUES: [&[u8]; 36] = [
+const CONTINUES: [&[u8]; 37] = [
     b"Caused by:",
     b"Suppressed: ",
     b"During handling of the above exception",
@@ -220,6 +221,7 @@ const CONTINUES: [&[u8]; 36] = [
     b"Compilation failed in require",
     b"==ABORTING",
     b"... ",
+    b"AddressSanitizer can not provide",
     b"runtime stack:",
     b"[originating from goroutine",
 ];

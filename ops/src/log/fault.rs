@@ -58,9 +58,12 @@ pub(super) fn of(trace: &[u8], sort: Sort) -> Fault<'_> {
 /// `Type: message`, or a type alone, or a message alone.
 pub(super) fn typed(text: &[u8]) -> Fault<'_> {
     let first = first_line(text);
-    let Some(length) = crash::type_bytes(first) else {
-        return Fault { kind: None, message: trim(text) };
-    };
+    let message_only = Fault { kind: None, message: trim(text) };
+    let Some(length) = crash::type_bytes(first) else { return message_only };
+    // a word alone is a type if it is written as types are
+    if length == first.len() && !first[0].is_ascii_uppercase() && !first.contains(&b'.') {
+        return message_only;
+    }
     let rest = &text[length..];
     let message = memmem::find(&rest[..first.len() - length], b": ")
         .map_or(&rest[first.len() - length..], |at| &rest[at + 2..]);
@@ -229,9 +232,8 @@ fn cpp(trace: &[u8]) -> Fault<'_> {
 
 /// `==7==ERROR: AddressSanitizer: SEGV on unknown address …`
 fn sanitizer(trace: &[u8]) -> Fault<'_> {
-    let first = first_line(trace);
-    let at = memmem::find(first, b"ERROR: ").map_or(0, |at| at + b"ERROR: ".len());
-    typed(&first[at..])
+    let at = memmem::find(trace, b"==ERROR: ").map_or(0, |at| at + b"==ERROR: ".len());
+    typed(first_line(&trace[at..]))
 }
 
 fn first_line(text: &[u8]) -> &[u8] {

@@ -4,6 +4,8 @@
 //! with that line: the further lines of a message, a logged stack trace. But a crash among them
 //! that begins by itself is a record of its own, and so is each line where no line has a time.
 
+use memchr::memmem;
+
 use super::{
     crash::{self, Sort, begins, continues, is_frame, is_python_frame},
     level::Level,
@@ -67,10 +69,7 @@ pub(super) fn piece(block: &[u8], start: usize, opening: Option<Opening>, timele
         if line.start < settled || shape == Shape::Blank {
             continue;
         }
-        let python = matches!(piece.trace, Some((_, Sort::Python)));
-        if let Some(sort) = sort_of(block, line, timeless)
-            && !(python && shape == Shape::Indented)
-        {
+        if let Some(sort) = sort_of(block, line, timeless) {
             let logged = sort.is_logged_too() && piece.trace.is_none() && opening.takes_traces();
             if !logged {
                 piece.end = line.start;
@@ -169,8 +168,13 @@ fn extent(block: &[u8], first: Line, sort: Sort) -> usize {
         Sort::Php => before(block, first.next, |text| {
             text.starts_with(b"Stack trace:") || text.starts_with(b"PHP Stack trace:")
         }),
+        Sort::Sanitizer => {
+            before(block, first.next, |text| memmem::find(text, b"==ERROR: ").is_some())
+                .and_then(|at| Line::at(block, at))
+                .map(|error| error.next)
+        }
         Sort::Cpp => before(block, first.next, starts(b"Aborted")),
-        Sort::Returned | Sort::Assertion | Sort::Sanitizer | Sort::Perl | Sort::Native => None,
+        Sort::Returned | Sort::Assertion | Sort::Perl | Sort::Native => None,
     };
     message.unwrap_or(first.next)
 }

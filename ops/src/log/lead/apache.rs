@@ -13,10 +13,18 @@ pub(super) fn error(mut c: Cursor<'_>, assumed: &Assumed) -> Option<Header> {
     let mut words = module_and_level.rsplit(|byte| *byte == b':');
     let level = words.next().and_then(Level::of_bytes);
     c.blanks();
-    // the client is not part of the error
-    while c.rest().starts_with(b"[pid ") || c.rest().starts_with(b"[client ") {
+    if c.rest().starts_with(b"[pid ") {
         c.group(b'[', b']', 128)?;
         c.blanks();
+    }
+    // with its port the client is a connection, which no two errors share
+    let mut ahead = c;
+    if ahead.rest().starts_with(b"[client ")
+        && let Some(client) = ahead.group(b'[', b']', 128)
+        && client.contains(&b':')
+    {
+        ahead.blanks();
+        c = ahead;
     }
     Some(Header::new(time.timestamp(assumed), level, c.at()))
 }
