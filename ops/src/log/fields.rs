@@ -191,18 +191,19 @@ fn field(c: &mut Cursor<'_>, plain_words: bool) -> Option<Field> {
         Field::Bracket,
         Field::Parenthesis,
         Field::Number,
-        Field::Colon,
         Field::Dash,
+        Field::Colon,
         Field::Dotted,
     ];
     let mut ahead = *c;
     let found = kinds.into_iter().find(|kind| skip_field(&mut ahead, *kind))?;
     let token = &c.rest()[..ahead.at() - c.at()];
-    let known = |token: &[u8]| {
-        let name = token.split(|byte| matches!(byte, b':' | b' ')).next().unwrap_or_default();
-        is_dotted(token) || matches!(name, b"root" | b"main" | b"__main__")
-    };
-    let sure = !matches!(found, Field::Colon | Field::Dash) || plain_words || known(token);
+    let name = token.split(|byte| is_blank(*byte)).next().unwrap_or_default();
+    let first = name.split(|byte| *byte == b':').next().unwrap_or_default();
+    let known = is_dotted(name)
+        || matches!(first, b"root" | b"main" | b"__main__")
+        || (found == Field::Dash && first.len() < name.len());
+    let sure = !matches!(found, Field::Colon | Field::Dash) || plain_words || known;
     sure.then(|| {
         *c = ahead;
         found
@@ -218,9 +219,9 @@ fn skip_field(c: &mut Cursor<'_>, kind: Field) -> bool {
         Field::Number => skip_number(&mut ahead).is_some(),
         Field::Colon => skip_colon(&mut ahead).is_some(),
         Field::Dash => skip_dash(&mut ahead).is_some(),
-        Field::Dotted => {
-            ahead.token(FIELD_BYTES_MAX).is_some_and(|token| is_name(token) && is_dotted(token))
-        }
+        Field::Dotted => ahead.token(FIELD_BYTES_MAX).is_some_and(|token| {
+            is_name(token) && is_dotted(token) && !token.ends_with(b":") && !names_error(token)
+        }),
     };
     if there {
         *c = ahead;
@@ -253,15 +254,10 @@ fn skip_colon(c: &mut Cursor<'_>) -> Option<()> {
     let rest = c.rest();
     let window = &rest[..rest.len().min(FIELD_BYTES_MAX)];
     let mut end = window.iter().position(|byte| is_blank(*byte)).unwrap_or(window.len());
-    if end > 1 && window[end - 1] == b':' {
-        end -= 1;
-    } else if let Some(tight) = window[..end].iter().position(|byte| *byte == b':')
-        && tight > 0
-        && !window[..tight].contains(&b'[')
-        && window.get(tight + 1).is_some_and(|next| !matches!(next, b':' | b'/' | b'0'..=b'9'))
-    {
-        // Python's `ERROR:root:message`
+    if let Some(tight) = tight_colon(&window[..end]) {
         end = tight;
+    } else if end > 1 && window[end - 1] == b':' {
+        end -= 1;
     } else {
         let padding = window[end..].iter().take_while(|byte| is_blank(**byte)).count();
         if padding == 0 || window.get(end + padding) != Some(&b':') {
@@ -274,6 +270,13 @@ fn skip_colon(c: &mut Cursor<'_>) -> Option<()> {
     let name = &window[..end];
     c.skip(end + 1);
     (is_name(name) && !names_error(name)).then_some(())
+}
+
+/// Where the logger ends of Python's `ERROR:root:message`, which is neither `a::b:` nor `file:12:`.
+fn tight_colon(token: &[u8]) -> Option<usize> {
+    let colon = token.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+    let next = token.get(colon + 1)?;
+    (!matches!(next, b':' | b'/' | b'0'..=b'9') && !token[..colon].contains(&b'[')).then_some(colon)
 }
 
 fn skip_dash(c: &mut Cursor<'_>) -> Option<()> {

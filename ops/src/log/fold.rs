@@ -224,20 +224,11 @@ fn python(block: &[u8], first: Line) -> usize {
     let mut settled;
     loop {
         let Some(frames) = frames_of(block, traceback) else { return traceback.next };
-        settled = frames;
-        let mut grouped = false;
-        for line in lines::from(block, frames) {
-            match shape(line.text(block)) {
-                Shape::Indented => grouped = unindented(line.text(block)).starts_with(b"|"),
-                // of a group the error is indented too
-                Shape::Flat if !grouped => {
-                    settled = line.next;
-                    break;
-                }
-                Shape::Flat | Shape::Blank => break,
-            }
-            settled = line.next;
-        }
+        settled = if traceback.text(block).starts_with(GROUP) {
+            end_of_group(block, frames)
+        } else {
+            end_of_error(block, frames)
+        };
         let chained = before(block, settled, |text| {
             text.starts_with(b"During handling of the above exception")
                 || text.starts_with(b"The above exception was the direct cause")
@@ -252,8 +243,29 @@ fn python(block: &[u8], first: Line) -> usize {
     }
 }
 
+/// Behind a traceback's frames, which are indented, and the line of the error behind them.
+fn end_of_error(block: &[u8], frames: usize) -> usize {
+    let mut settled = frames;
+    for line in lines::from(block, frames) {
+        match shape(line.text(block)) {
+            Shape::Indented => settled = line.next,
+            Shape::Flat => return line.next,
+            Shape::Blank => break,
+        }
+    }
+    settled
+}
+
+/// Behind the tree of a group's tracebacks and errors.
+fn end_of_group(block: &[u8], frames: usize) -> usize {
+    let in_tree = |line: &Line| matches!(unindented(line.text(block)).first(), Some(b'|' | b'+'));
+    lines::from(block, frames).take_while(in_tree).last().map_or(frames, |line| line.next)
+}
+
+const GROUP: &[u8] = b"  + Exception Group Traceback";
+
 fn is_traceback(text: &[u8]) -> bool {
-    text.starts_with(b"Traceback (most") || text.starts_with(b"  + Exception Group Traceback")
+    text.starts_with(b"Traceback (most") || text.starts_with(GROUP)
 }
 
 /// Where the frames start of a traceback, or of one that follows what stands before it.
