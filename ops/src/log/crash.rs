@@ -137,7 +137,8 @@ fn begins_with_place(text: &[u8]) -> Option<Sort> {
     if text.ends_with(b")") && ruby_method(text).is_some() {
         return Some(Sort::Ruby);
     }
-    perl_place(text).map(|_| Sort::Perl)
+    // `BEGIN failed--compilation aborted at file line 3.` is the end of another
+    perl_place(text).filter(|_| !continues(text)).map(|_| Sort::Perl)
 }
 
 /// `/path/file.js:3`, `file:///path/file.mjs:3`, `node:internal/x:3`, `C:\file.js:3`, `[eval]:1`.

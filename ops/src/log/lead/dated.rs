@@ -1,7 +1,7 @@
 //! Lines that begin with a date and a time, in many spellings, and go on with a level, a thread and
 //! a logger, in any order.
 
-use super::{Assumed, Cursor, Header, Moment, Style, apache, fields, message, moment, rest};
+use super::{Assumed, Cursor, Header, Level, Moment, Style, apache, fields, message, moment, rest};
 use crate::timestamp::Timestamp;
 
 const PREFIX_BYTES_MAX: usize = 128;
@@ -109,7 +109,30 @@ pub(super) fn day_first(mut c: Cursor<'_>, style: Style, assumed: &Assumed) -> O
             c = ahead;
         }
     }
+    if bracketed && c.rest().starts_with(b"] PHP ") {
+        return Some(php(c, &time, assumed));
+    }
     Some(closing(c, bracketed, &time, style, assumed))
+}
+
+/// `] PHP Fatal error:  message`: PHP's severities are words of their own.
+fn php(mut c: Cursor<'_>, time: &Moment, assumed: &Assumed) -> Header {
+    c.skip(b"] PHP ".len());
+    let mut level = None;
+    for (severity, known) in [
+        (&b"Fatal error:"[..], Level::Fatal),
+        (b"Parse error:", Level::Fatal),
+        (b"Recoverable fatal error:", Level::Error),
+        (b"Warning:", Level::Warning),
+        (b"Deprecated:", Level::Warning),
+        (b"Notice:", Level::Info),
+    ] {
+        if c.eat_all(severity) {
+            level = Some(known);
+        }
+    }
+    c.blanks();
+    Header::new(time.timestamp(assumed), level, c.at())
 }
 
 /// `02-Jan-2024 03:04:05.678 UTC`, with `-`, `/` or a blank in the date.
