@@ -55,12 +55,17 @@ pub fn read(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
     let mut event =
         json.deserialize_any(ObjectOnly(EventVisitor { field: &field })).map_err(fault)?;
     json.end().map_err(fault)?;
-    let at = event.timestamp.unwrap_or(received);
-    let clamped = at > received.plus_millis(FUTURE_MS_MAX);
-    event.event.timestamp = if clamped { received } else { at };
-    event.event.clamped = clamped;
+    (event.event.timestamp, event.event.clamped) = timed(event.timestamp, received);
     event.event.received = received;
     Ok(event.event)
+}
+
+/// When an event happened that says `timestamp` and arrived at `received`, and whether its time
+/// was brought back.
+pub(crate) fn timed(timestamp: Option<Timestamp>, received: Timestamp) -> (Timestamp, bool) {
+    let at = timestamp.unwrap_or(received);
+    let clamped = at > received.plus_millis(FUTURE_MS_MAX);
+    (if clamped { received } else { at }, clamped)
 }
 
 /// An event whose time may still be missing.

@@ -103,7 +103,7 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
 
 /// Makes an event that names no service one of its sender's; one that names another is a fault.
 /// An empty name counts as none, as in the fingerprint.
-fn of(mut event: Event, service: Option<&str>) -> Result<Event, Fault> {
+pub(crate) fn of(mut event: Event, service: Option<&str>) -> Result<Event, Fault> {
     let Some(service) = service else { return Ok(event) };
     match event.service.as_deref() {
         None | Some("") => {

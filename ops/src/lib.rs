@@ -12,6 +12,7 @@
 //! in as an argument or as dataflow time.
 #![warn(missing_docs)]
 
+pub mod batch;
 pub mod body;
 pub mod by_part;
 pub mod decode;
@@ -19,6 +20,7 @@ pub mod event;
 pub mod fingerprint;
 pub mod first_seen;
 pub mod flight;
+pub mod fold_batch_ids;
 pub mod fold_ids;
 pub mod id;
 pub mod job;

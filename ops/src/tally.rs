@@ -1,17 +1,24 @@
 //! What is folded per fingerprint and window.
 
+mod batch;
+
 use std::collections::HashSet;
 
 use differential_dataflow::difference::{IsZero, Semigroup};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use timely::{
-    dataflow::{StreamVec, channels::pact::Pipeline, operators::Operator},
+    dataflow::{
+        StreamVec,
+        channels::pact::Pipeline,
+        operators::{Capability, Operator, generic::operator::empty},
+    },
     order::TotalOrder,
     progress::Timestamp as Time,
 };
 
 use crate::{
+    batch::Batch,
     event::{Event, EventId},
     fingerprint::{Fingerprint, RULE},
     flight::{Details, Entry},
@@ -79,8 +86,11 @@ impl Semigroup for Tally {
 pub struct Tallied<W> {
     /// One entry per fingerprint and window.
     pub entries: Vec<Entry>,
-    /// Those who wait, one per event, and one for each time that an event came again.
+    /// Those who wait, one per event, and one for each time that an event came again; for a batch
+    /// one.
     pub waiters: Vec<W>,
+    /// Events that are waited for beyond one for each who waits.
+    pub batched: u64,
     /// Ids of the events that have one, each once.
     pub ids: Vec<EventId>,
     /// Times that an event came again with its id. It is counted once.
@@ -98,6 +108,7 @@ impl<W> Default for Tallied<W> {
         Self {
             entries: Vec::new(),
             waiters: Vec::new(),
+            batched: 0,
             ids: Vec::new(),
             repeated: 0,
             received_min: Timestamp::MAX,
@@ -193,6 +204,13 @@ pub trait TallyByTime<'scope, T: Time, W> {
         self,
         wanted: impl FnMut(&Fingerprint) -> bool + 'static,
     ) -> StreamVec<'scope, T, Tallied<W>>;
+
+    /// As [`tally`](Self::tally), with the events of `batches` as well.
+    fn tally_with(
+        self,
+        batches: StreamVec<'scope, T, Batch<W>>,
+        wanted: impl FnMut(&Fingerprint) -> bool + 'static,
+    ) -> StreamVec<'scope, T, Tallied<W>>;
 }
 
 impl<'scope, T: Time + TotalOrder, W: 'static> TallyByTime<'scope, T, W>
@@ -200,33 +218,68 @@ impl<'scope, T: Time + TotalOrder, W: 'static> TallyByTime<'scope, T, W>
 {
     fn tally(
         self,
+        wanted: impl FnMut(&Fingerprint) -> bool + 'static,
+    ) -> StreamVec<'scope, T, Tallied<W>> {
+        let no_batches = empty(self.scope());
+        self.tally_with(no_batches, wanted)
+    }
+
+    fn tally_with(
+        self,
+        batches: StreamVec<'scope, T, Batch<W>>,
         mut wanted: impl FnMut(&Fingerprint) -> bool + 'static,
     ) -> StreamVec<'scope, T, Tallied<W>> {
-        self.unary_frontier(Pipeline, "Tally", |_capability, _info| {
-            // the capability of an open time is held here, with what has come at it
-            let mut open = Vec::new();
-            move |(input, frontier), output| {
-                input.for_each_stamp(|time, events| {
+        self.binary_frontier(batches, Pipeline, Pipeline, "Tally", |_capability, _info| {
+            let mut open = Open(Vec::new());
+            move |(events, of_events), (batches, of_batches), output| {
+                events.for_each_stamp(|time, events| {
                     let Some(time) = time.retain_least(output.output_index()) else {
                         return;
                     };
-                    if open.iter().all(|(at, _)| *at != time) {
-                        open.push((time.clone(), Forming::new()));
-                    }
-                    let Some((_, forming)) = open.iter_mut().find(|(at, _)| *at == time) else {
-                        return;
-                    };
+                    let forming = open.at(time);
                     for (fingerprint, event, waiter) in events.flat_map(|events| events.drain(..)) {
                         forming.fold(fingerprint, event, waiter, &mut wanted);
                     }
                 });
-                open.sort_by(|(left, _), (right, _)| left.time().cmp(right.time()));
-                let closed = open.partition_point(|(at, _)| !frontier.less_equal(at.time()));
-                for (time, forming) in open.drain(..closed) {
-                    output.session(&time).give(forming.tallied);
+                batches.for_each_stamp(|time, batches| {
+                    let Some(time) = time.retain_least(output.output_index()) else {
+                        return;
+                    };
+                    let forming = open.at(time);
+                    for batch in batches.flat_map(|batches| batches.drain(..)) {
+                        forming.fold_batch(batch, &mut wanted);
+                    }
+                });
+                let is_past = |at: &T| !of_events.less_equal(at) && !of_batches.less_equal(at);
+                for (time, tallied) in open.close(is_past) {
+                    output.session(&time).give(tallied);
                 }
             }
         })
+    }
+}
+
+/// The capabilities of open times, with what has come at them.
+struct Open<T: Time, W>(Vec<(Capability<T>, Forming<W>)>);
+
+impl<T: Time + TotalOrder, W> Open<T, W> {
+    fn at(&mut self, time: Capability<T>) -> &mut Forming<W> {
+        let known = self.0.iter().position(|(at, _)| *at == time);
+        let index = known.unwrap_or_else(|| {
+            self.0.push((time, Forming::new()));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
+    }
+
+    /// Takes out, in order, the times that nothing comes at any more.
+    fn close(
+        &mut self,
+        is_past: impl Fn(&T) -> bool,
+    ) -> impl Iterator<Item = (Capability<T>, Tallied<W>)> {
+        self.0.sort_by(|(left, _), (right, _)| left.time().cmp(right.time()));
+        let closed = self.0.partition_point(|(at, _)| is_past(at.time()));
+        self.0.drain(..closed).map(|(time, forming)| (time, forming.tallied))
     }
 }
 

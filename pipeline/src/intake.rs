@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use errsift_ops::decode::Received;
 
-use crate::{counters::Counters, settings::CHANNEL_EVENTS_MAX, wake::Wake};
+use crate::{batches::Batches, counters::Counters, settings::CHANNEL_EVENTS_MAX, wake::Wake};
 
 /// Offers events to the pipeline. When the last one is dropped, the pipeline drains and ends.
 #[derive(Debug)]
 pub struct Intake<W> {
     events: Sender<Received<W>>,
+    batches: Batches<W>,
     wake: Arc<Wake>,
     counters: Arc<Counters>,
 }
@@ -19,6 +20,7 @@ impl<W> Clone for Intake<W> {
     fn clone(&self) -> Self {
         Self {
             events: self.events.clone(),
+            batches: self.batches.clone(),
             wake: Arc::clone(&self.wake),
             counters: Arc::clone(&self.counters),
         }
@@ -26,10 +28,20 @@ impl<W> Clone for Intake<W> {
 }
 
 impl<W> Intake<W> {
-    /// A channel of [`CHANNEL_EVENTS_MAX`] events whose receiver is woken by `wake`.
-    pub(crate) fn new(wake: Arc<Wake>, counters: Arc<Counters>) -> (Self, Receiver<Received<W>>) {
+    /// A channel of [`CHANNEL_EVENTS_MAX`] events whose receiver is woken by `wake`, beside that of
+    /// `batches`.
+    pub(crate) fn new(
+        wake: Arc<Wake>,
+        counters: Arc<Counters>,
+        batches: Batches<W>,
+    ) -> (Self, Receiver<Received<W>>) {
         let (events, receiver) = bounded(CHANNEL_EVENTS_MAX);
-        (Self { events, wake, counters }, receiver)
+        (Self { events, batches, wake, counters }, receiver)
+    }
+
+    /// The way in for batches.
+    pub fn batches(&self) -> &Batches<W> {
+        &self.batches
     }
 
     /// Hands one event over, or gives it back at once if the channel is full: it is shed.

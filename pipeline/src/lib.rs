@@ -23,6 +23,7 @@
 
 pub mod ack;
 mod apply;
+pub mod batches;
 pub mod conformance;
 pub mod counters;
 pub mod epochs;

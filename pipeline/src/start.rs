@@ -30,6 +30,7 @@ use crate::{
         store_details::details_writer,
         worker::{self as apply_worker, Apply, First},
     },
+    batches::Batches,
     counters::Counters,
     epochs::{EpochClock, OpenEpochs},
     feed::Feed,
@@ -287,7 +288,8 @@ impl Shared {
         feed: Arc<Feed>,
         (wake, lookout): (Arc<Wake>, Arc<Lookout>),
     ) -> (WorkerGuards<()>, Intake<W>) {
-        let (intake, events) = Intake::new(Arc::clone(&wake), Arc::clone(&self.counters));
+        let (batches, boarding) = Batches::new(Arc::clone(&wake), Arc::clone(&self.counters));
+        let (intake, events) = Intake::new(Arc::clone(&wake), Arc::clone(&self.counters), batches);
         let around = Surroundings {
             shard: settings.shard,
             clock: Arc::clone(&self.clock),
@@ -300,6 +302,7 @@ impl Shared {
             EpochClock::new(self.acquired, settings.flush_interval, settings.epoch_bytes_max());
         let ingest = Ingest {
             events,
+            boarding,
             confirmed,
             sealer: Sealer::new(journal, armed, epochs, around),
             ids,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use errsift_ops::decode::Received;
+use errsift_ops::{batch::Batch, decode::Received};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{
@@ -28,6 +28,12 @@ impl http::Intake for NoIntake {
     fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
         Err(received)
     }
+
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>> {
+        Err(batch)
+    }
+
+    fn refused(&self, _events: u64) {}
 }
 
 impl Admin {

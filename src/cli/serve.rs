@@ -13,6 +13,7 @@ use std::{
 };
 
 use errsift_ops::{
+    batch::Batch,
     decode::Received,
     id::{Nonce, Shard},
 };
@@ -55,6 +56,14 @@ const DRAIN_MAX: Duration = Duration::from_secs(25);
 impl http::Intake for intake::Intake<Waiting> {
     fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
         intake::Intake::offer(self, received)
+    }
+
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>> {
+        self.batches().offer(batch)
+    }
+
+    fn refused(&self, events: u64) {
+        self.batches().refused(events);
     }
 }
 

@@ -9,7 +9,8 @@ use tokio::{
 };
 
 use super::{
-    Front, Intake, Operations, Policy, Requests, connection, limit, request_id, requests::Open,
+    Front, Intake, Operations, Policy, Requests, batch::BatchRoom, connection, limit, request_id,
+    requests::Open,
 };
 
 /// Accepts connections until `shutdown` resolves; then stops accepting, lets every connection
@@ -40,6 +41,7 @@ pub async fn serve<I: Intake>(
         calls: Arc::new(Semaphore::new(limit::CALLS_MAX)),
         list_calls: Arc::new(Semaphore::new(limit::LIST_CALLS_MAX)),
         metrics_calls: Arc::new(Semaphore::new(limit::METRICS_CALLS_MAX)),
+        batches: BatchRoom::default(),
         room: Arc::new(Semaphore::new(limit::HELD_KIB_MAX)),
     });
     // nothing is ever sent: that the sender is gone is the word to stop

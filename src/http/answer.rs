@@ -8,14 +8,14 @@ use http_body_util::{Either, Full};
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{
-        ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-        X_CONTENT_TYPE_OPTIONS,
+        ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+        WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{fault::Fault, held::Held, limit};
+use super::{coding, fault::Fault, held::Held, limit};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
@@ -49,10 +49,12 @@ struct SuccessBody<T> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct FaultBody {
+struct FaultBody<T> {
     success: bool,
     status_code: u16,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<T>,
     timestamp: String,
 }
 
@@ -97,6 +99,9 @@ impl Answer {
             Fault::NoKey | Fault::UnknownKey => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
+            Fault::ContentEncoding => {
+                Some((ACCEPT_ENCODING, HeaderValue::from_static(coding::UNDERSTOOD)))
+            }
             Fault::TooLong(_) => None,
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 Some((RETRY_AFTER, HeaderValue::from_static(limit::RETRY_AFTER_S)))
@@ -107,9 +112,23 @@ impl Answer {
             success: false,
             status_code: status.as_u16(),
             message: fault.to_string(),
+            data: None::<()>,
             timestamp: at.to_string(),
         });
         Self { status, content_type: Some(JSON), advice, methods: None, body, room: None }
+    }
+
+    /// No event of a batch was taken; `data` says why.
+    pub fn no_good_event(is_forbidden: bool, data: impl Serialize, at: Timestamp) -> Self {
+        let status = if is_forbidden { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+        let body = json(&FaultBody {
+            success: false,
+            status_code: status.as_u16(),
+            message: "events: none was taken".to_owned(),
+            data: Some(data),
+            timestamp: at.to_string(),
+        });
+        Self { status, ..Self::ok(JSON, body) }
     }
 
     fn ok(content_type: HeaderValue, body: Bytes) -> Self {

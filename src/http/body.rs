@@ -25,6 +25,27 @@ impl Body {
         self.complete || self.incoming.is_end_stream()
     }
 
+    /// Refuses an announced length beyond `bytes_max`.
+    pub fn check_announced(&self, bytes_max: usize) -> Result<(), Fault> {
+        let announced = self.incoming.size_hint().exact();
+        if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
+            return Err(Fault::LengthTooLarge(bytes_max));
+        }
+        Ok(())
+    }
+
+    /// The next piece, as it comes; `None` behind the last.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
+        while let Some(frame) = self.incoming.frame().await {
+            // trailers mean nothing here
+            if let Ok(piece) = frame.map_err(|_| Fault::BodyBroken)?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        self.complete = true;
+        Ok(None)
+    }
+
     /// Reads the whole body.
     ///
     /// An announced length beyond the limit is refused before anything is read, so that a client
@@ -32,10 +53,7 @@ impl Body {
     /// taken without a timer, and as it is when it came in one piece.
     pub async fn read(&mut self, limits: &Limits) -> Result<Bytes, Fault> {
         let bytes_max = limits.body_bytes_max;
-        let announced = self.incoming.size_hint().exact();
-        if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
-            return Err(Fault::LengthTooLarge(bytes_max));
-        }
+        self.check_announced(bytes_max)?;
         let whole = {
             let mut reading = pin!(collect(&mut self.incoming, bytes_max));
             match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {

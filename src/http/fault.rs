@@ -1,6 +1,10 @@
 //! What can be wrong with a request, in words, and the status each has.
 
-use errsift_ops::{body, fingerprint::NotAFingerprint};
+use errsift_ops::{
+    batch::{self, Malformed},
+    body,
+    fingerprint::NotAFingerprint,
+};
 use hyper::StatusCode;
 
 use crate::query::{QueryFault, Wrong};
@@ -29,8 +33,11 @@ pub enum Fault {
     /// The body is said to be something else than JSON.
     #[error("Content-Type: expected application/json in UTF-8")]
     ContentType,
-    /// The body is said to be compressed.
-    #[error("Content-Encoding: only identity is understood")]
+    /// The batch's body is said to be something else than JSON or lines of it.
+    #[error("Content-Type: expected application/json or application/x-ndjson in UTF-8")]
+    BatchContentType,
+    /// The body is said to be compressed in another way, or more than once.
+    #[error("Content-Encoding: only one of gzip, deflate, br and zstd is understood")]
     ContentEncoding,
     /// The body is said to be transferred in another way than in chunks.
     #[error("Transfer-Encoding: only chunked is understood, once")]
@@ -44,6 +51,24 @@ pub enum Fault {
     /// The body grew beyond the limit.
     #[error("body: at most {0} bytes are taken")]
     BodyTooLarge(usize),
+    /// It is larger than the limit once inflated.
+    #[error("body: at most {0} bytes are taken once inflated")]
+    InflatedTooLarge(usize),
+    /// It is a bomb.
+    #[error("body: inflates to more than {0} times its size")]
+    InflatesTooMuch(usize),
+    /// It is not compressed as is said.
+    #[error("body: not {0}, as Content-Encoding says, or not all of it")]
+    Inflate(&'static str),
+    /// A batch of nothing.
+    #[error("body: there is no event in it")]
+    EmptyBatch,
+    /// A batch of too many events.
+    #[error("body: at most {events} events are taken at once", events = batch::EVENTS_MAX)]
+    BatchTooLong,
+    /// An array that is none.
+    #[error("body: {0}")]
+    NotABatch(Malformed),
     /// The body did not come in time.
     #[error("body: not complete in time")]
     BodyTooSlow,
@@ -62,6 +87,15 @@ pub enum Fault {
     /// Nobody knows.
     #[error("the journal's answer is missing; the event may be stored")]
     MaybeStored,
+    /// There is no room for the batch now.
+    #[error("the server is busy; nothing of the batch was stored, try again")]
+    BatchBusy,
+    /// The journal could not be written.
+    #[error("the journal cannot be written; nothing of the batch was stored, try again")]
+    BatchNotStored,
+    /// Nobody knows of all of its events, or of those that came before.
+    #[error("the journal's answer is missing; the batch's events may be stored")]
+    BatchMaybeStored,
     /// The fingerprint in the path is none.
     #[error(transparent)]
     NotAFingerprint(#[from] NotAFingerprint),
@@ -104,17 +138,29 @@ impl Fault {
             | Self::TransferEncoding
             | Self::BodyBroken
             | Self::NotAnEvent(_)
+            | Self::InflatesTooMuch(_)
+            | Self::Inflate(_)
+            | Self::EmptyBatch
+            | Self::NotABatch(_)
             | Self::Query(_)
             | Self::NotAFingerprint(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchPath | Self::NoSuchError => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
-            Self::LengthTooLarge(_) | Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::LengthTooLarge(_)
+            | Self::BodyTooLarge(_)
+            | Self::InflatedTooLarge(_)
+            | Self::BatchTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentType | Self::BatchContentType | Self::ContentEncoding => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::Busy
             | Self::NotStored
             | Self::MaybeStored
+            | Self::BatchBusy
+            | Self::BatchNotStored
+            | Self::BatchMaybeStored
             | Self::TooLong(_)
             | Self::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -7,7 +7,7 @@ use errsift_pipeline::ack::{Outcome, Waiter};
 use hyper::HeaderMap;
 use tokio::sync::oneshot;
 
-use super::{Front, Intake, answer::Answer, body::Body, fault::Fault, media};
+use super::{Front, Intake, answer::Answer, batch::BatchHeld, body::Body, fault::Fault, media};
 
 /// A client that waits for its answer.
 #[derive(Debug)]
@@ -15,6 +15,19 @@ pub struct Waiting {
     outcome: oneshot::Sender<Outcome>,
     /// By the monotonic clock.
     since: Duration,
+    /// What a batch takes of the room that all batches have.
+    _room: Option<Box<BatchHeld>>,
+}
+
+impl Waiting {
+    /// Who waits for a batch since `since`, and where its outcome arrives.
+    pub(super) fn for_batch(
+        since: Duration,
+        room: BatchHeld,
+    ) -> (Self, oneshot::Receiver<Outcome>) {
+        let (sender, outcome) = oneshot::channel();
+        (Self { outcome: sender, since, _room: Some(Box::new(room)) }, outcome)
+    }
 }
 
 impl Waiter for Waiting {
@@ -39,12 +52,14 @@ pub async fn ingest<I: Intake>(
     body: &mut Body,
     service: Option<Arc<str>>,
 ) -> Result<Answer, Fault> {
-    media::check(headers)?;
+    let coding = media::check(headers)?;
     let body = body.read(&front.policy.limits).await?;
-    let (waiter, outcome) = oneshot::channel();
+    let body = coding.inflated(body, front.policy.limits.body_bytes_max)?;
+    let (sender, outcome) = oneshot::channel();
     let at = front.operations.clock().wall();
     let since = front.operations.clock().monotonic();
-    let received = Received { body, at, service, waiter: Waiting { outcome: waiter, since } };
+    let waiter = Waiting { outcome: sender, since, _room: None };
+    let received = Received { body, at, service, waiter };
     front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
     match outcome.await {
         Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),

@@ -26,6 +26,30 @@ pub const BODY_MS: u64 = 10_000;
 /// Bytes of one event's body; 413 beyond.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// Bytes of a batch's body, as it is sent and inflated; 413 beyond.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// KiB that all batches together keep until they are answered; 503 beyond.
+pub const BATCHES_KIB_MAX: usize = 128 * 1024;
+
+/// KiB that a batch keeps without counting against [`BATCHES_KIB_MAX`]: as much as single events.
+pub const BATCH_FREE_KIB: usize = 256;
+
+/// Bytes of a batch that are folded before others on the same thread have their turn.
+pub const BATCH_TURN_BYTES: usize = 256 * 1024;
+
+/// Bytes that are inflated at once.
+pub const INFLATE_BYTES: usize = 64 * 1024;
+
+/// How many times its size a body may inflate to, beyond [`INFLATE_FREE_BYTES`]; 400 beyond.
+pub const INFLATE_RATIO_MAX: usize = 100;
+
+/// Bytes that any body may inflate to: as many as a single event has.
+pub const INFLATE_FREE_BYTES: usize = BODY_BYTES_MAX;
+
+/// Batches inflated at once; further ones wait.
+pub const INFLATING_MAX: usize = 8;
+
 /// After an answer to a request that was not read whole, the client has this long to take it and
 /// close: closing at once would reset the connection and could take the answer with it.
 pub const LINGER_MS: u64 = 2_000;
@@ -77,6 +101,8 @@ pub struct Limits {
     pub body: Duration,
     /// See [`BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
+    /// See [`BATCH_BYTES_MAX`].
+    pub batch_bytes_max: usize,
     /// See [`LINGER_MS`].
     pub linger: Duration,
 }
@@ -89,6 +115,7 @@ impl Default for Limits {
             idle: Duration::from_millis(IDLE_MS),
             body: Duration::from_millis(BODY_MS),
             body_bytes_max: BODY_BYTES_MAX,
+            batch_bytes_max: BATCH_BYTES_MAX,
             linger: Duration::from_millis(LINGER_MS),
         }
     }

@@ -1,23 +1,39 @@
 //! What a request's headers say of its body.
 
+use errsift_ops::batch::Format;
 use hyper::{
     HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING},
 };
 
-use super::fault::Fault;
+use super::{coding::Coding, fault::Fault};
 
-/// Checks that the headers announce a body that can be read: JSON, not compressed, of an announced
-/// length or chunked. A missing `Content-Type` passes: the body will show.
-pub fn check(headers: &HeaderMap) -> Result<(), Fault> {
-    let is_json = |value: &hyper::header::HeaderValue| value.to_str().is_ok_and(is_json);
+/// Checks that the headers announce a body that can be read: JSON, compressed in a way that is
+/// understood, of an announced length or chunked. A missing `Content-Type` passes: the body will show.
+pub fn check(headers: &HeaderMap) -> Result<Coding, Fault> {
+    let is_json = |value: &HeaderValue| value.to_str().is_ok_and(is_json);
     if !headers.get_all(CONTENT_TYPE).iter().all(is_json) {
         return Err(Fault::ContentType);
     }
-    let is_identity = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(CONTENT_ENCODING).iter().all(|value| is_identity(value.as_bytes())) {
-        return Err(Fault::ContentEncoding);
+    transfer(headers)
+}
+
+/// As [`check`], of a batch: JSON, or lines of it, which are lines whatever the first one begins with.
+pub fn check_batch(headers: &HeaderMap) -> Result<(Coding, Format), Fault> {
+    let mut format = Format::Either;
+    for value in headers.get_all(CONTENT_TYPE) {
+        let value = value.to_str().map_err(|_| Fault::BatchContentType)?;
+        if is_lines(value) {
+            format = Format::Lines;
+        } else if !is_json(value) {
+            return Err(Fault::BatchContentType);
+        }
     }
+    Ok((transfer(headers)?, format))
+}
+
+fn transfer(headers: &HeaderMap) -> Result<Coding, Fault> {
+    let coding = Coding::of(headers)?;
     // hyper reads any list that ends in chunked as chunks alone; a proxy in front may not
     let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = encodings.next().is_none_or(|value| {
@@ -27,7 +43,7 @@ pub fn check(headers: &HeaderMap) -> Result<(), Fault> {
         return Err(Fault::TransferEncoding);
     }
     if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
-        Ok(())
+        Ok(coding)
     } else {
         Err(Fault::NoLength)
     }
@@ -40,6 +56,19 @@ fn is_json(media_type: &str) -> bool {
     let kind = pieces.next().unwrap_or_default().trim();
     (kind.eq_ignore_ascii_case("application/json") || is_json_suffixed(kind))
         && pieces.all(is_utf8_if_charset)
+}
+
+/// Whether a media type is one of those that lines of JSON go by, in UTF-8.
+fn is_lines(media_type: &str) -> bool {
+    let mut pieces = media_type.split(';');
+    let kind = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
+    let names = [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+    ];
+    names.contains(&kind.as_str()) && pieces.all(is_utf8_if_charset)
 }
 
 fn is_json_suffixed(kind: &str) -> bool {
@@ -71,7 +100,7 @@ mod tests {
             }
             check(&headers)
         };
-        assert_eq!(check(&["Chunked"]), Ok(()));
+        assert_eq!(check(&["Chunked"]), Ok(Coding::Identity));
         for wrong in
             [&["gzip, chunked"][..], &["chunked, chunked"], &["chunked", "chunked"], &["identity"]]
         {

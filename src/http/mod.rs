@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   accept ─► connection ─► seat ─► route ─┬► ingest ─► Intake        POST /errors/log
+//!                                          ├► batch ──► Intake        POST /errors/batch
 //!   (permit)  (deadlines)  (host, key,     ├► error ──► Operations    GET  /errors/{fingerprint}
 //!                           id, CORS,      ├► health ─► Operations    GET  /health…, /livez, /readyz
 //!                           gzip, log)     └► metrics ► Operations    GET  /metrics
@@ -19,8 +20,10 @@
 
 mod accept;
 mod answer;
+mod batch;
 mod body;
 pub mod client;
+mod coding;
 mod compress;
 mod connection;
 pub mod cors;
@@ -46,7 +49,7 @@ mod windows;
 
 use std::sync::Arc;
 
-use errsift_ops::{decode::Received, fingerprint::Fingerprint};
+use errsift_ops::{batch::Batch, decode::Received, fingerprint::Fingerprint};
 use errsift_pipeline::ports::clock::Clock;
 use tokio::sync::Semaphore;
 
@@ -68,6 +71,12 @@ pub trait Intake: Clone + Send + Sync + 'static {
     /// Hands over one body; must not block. Gives it back when the channel is full, and its sender
     /// is told so at once.
     fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>>;
+
+    /// The same with a batch, which is not empty.
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>>;
+
+    /// Counts so many of a batch's events as received, and refused.
+    fn refused(&self, events: u64);
 }
 
 /// What the process shows of itself and of what is stored.
@@ -109,6 +118,7 @@ struct Front<I> {
     list_calls: Arc<Semaphore>,
     /// The same for calls to [`Operations::metrics`].
     metrics_calls: Arc<Semaphore>,
+    batches: batch::BatchRoom,
     /// One permit for each KiB of large answers that their clients have not taken yet.
     room: Arc<Semaphore>,
 }

@@ -7,6 +7,7 @@ use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 use super::{
     Front, Intake,
     answer::{Answer, AnswerBody},
+    batch::batch,
     body::Body,
     error::error,
     fault::Fault,
@@ -17,7 +18,7 @@ use super::{
     openapi,
     policy::Door,
     requests::InFlight,
-    seat::{Admitted, Answered, INGEST, Seat},
+    seat::{Admitted, Answered, INGEST, INGEST_BATCH, Seat},
     standing::Phase,
     windows::windows,
 };
@@ -26,6 +27,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
     Log,
+    Batch,
     List,
     Error(&'a str),
     Windows,
@@ -50,6 +52,7 @@ impl<'a> Route<'a> {
         }
         match path.strip_prefix("/api/v1").unwrap_or(path) {
             "/errors/log" => Self::Log,
+            "/errors/batch" => Self::Batch,
             "/errors" => Self::List,
             "/windows" => Self::Windows,
             "/openapi.json" => Self::OpenApi,
@@ -69,6 +72,7 @@ impl<'a> Route<'a> {
     fn name(self) -> &'static str {
         match self {
             Self::Log => INGEST,
+            Self::Batch => INGEST_BATCH,
             Self::List => "/errors",
             Self::Error(_) => "/errors/{fingerprint}",
             Self::Windows => "/windows",
@@ -104,7 +108,7 @@ impl<'a> Route<'a> {
     pub fn methods(self) -> Option<&'static str> {
         match self {
             Self::Other => None,
-            Self::Log => Some("POST, OPTIONS"),
+            Self::Log | Self::Batch => Some("POST, OPTIONS"),
             _ => Some("GET, HEAD, OPTIONS"),
         }
     }
@@ -113,7 +117,7 @@ impl<'a> Route<'a> {
     pub fn check(self, method: &Method) -> Result<(), Fault> {
         let methods = self.methods().ok_or(Fault::NoSuchPath)?;
         let has = match self {
-            Self::Log => method == Method::POST,
+            Self::Log | Self::Batch => method == Method::POST,
             // hyper keeps the body of an answer to HEAD to itself
             _ => method == Method::GET || method == Method::HEAD,
         };
@@ -123,7 +127,7 @@ impl<'a> Route<'a> {
     /// What a key is needed for.
     pub fn need(self) -> Need {
         match self {
-            Self::Log => Need::Write,
+            Self::Log | Self::Batch => Need::Write,
             route if route.is_health() => Need::None,
             _ => Need::Read,
         }
@@ -139,6 +143,8 @@ impl<'a> Route<'a> {
     ) -> Result<Answer, Fault> {
         match self {
             Self::Log => ingest(front, headers, body, service).await,
+            // boxed: what it holds is large, and every request would carry the room for it
+            Self::Batch => Box::pin(batch(front, headers, body, service)).await,
             Self::List => list(front, query).await,
             Self::Error(fingerprint) => error(front, fingerprint, query).await,
             Self::Windows => windows(front, query).await,
@@ -207,6 +213,8 @@ mod tests {
         for (path, route) in [
             ("/errors/log", Route::Log),
             ("/api/v1/errors/log", Route::Log),
+            ("/errors/batch", Route::Batch),
+            ("/api/v1/errors/batch", Route::Batch),
             ("/errors", Route::List),
             ("/api/v1/errors", Route::List),
             ("/api/v1/windows", Route::Windows),

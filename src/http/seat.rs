@@ -60,12 +60,15 @@ impl Answered<'_> {
     /// A full channel sheds what comes as long as it is full: that is counted, and a line for each
     /// would make it worse.
     fn is_overload(&self) -> bool {
-        matches!(self.fault, Some(Fault::Busy))
+        matches!(self.fault, Some(Fault::Busy | Fault::BatchBusy))
     }
 }
 
 /// The name of the route that events come in by.
 pub const INGEST: &str = "/errors/log";
+
+/// The name of the route that batches come in by.
+pub const INGEST_BATCH: &str = "/errors/batch";
 
 impl<I> Seat<I> {
     /// For a connection from `peer`.
@@ -112,7 +115,7 @@ impl<I> Seat<I> {
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if answered.is_overload() {
             tracing::debug!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request shed");
-        } else if *status >= 500 && *route == INGEST {
+        } else if *status >= 500 && [INGEST, INGEST_BATCH].contains(route) {
             // a place of its own, so that reads that fail do not use up what is logged of events
             tracing::warn!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "event not taken in");
         } else if *status >= 500 {

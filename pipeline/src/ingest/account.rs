@@ -46,9 +46,20 @@ impl Account {
         self.leaves(time);
     }
 
+    /// Notes that all of a batch that came at `time` goes no further: so many of its events because
+    /// they came before, and so many that are dropped with them.
+    pub(crate) fn turned_away(&mut self, time: u64, repeated: u64, dropped: u64) {
+        self.repeated += repeated;
+        self.leave(time, repeated + dropped);
+    }
+
     fn leaves(&mut self, time: u64) {
+        self.leave(time, 1);
+    }
+
+    fn leave(&mut self, time: u64, events: u64) {
         if let Some(inside) = self.inside.get_mut(&time) {
-            *inside = inside.saturating_sub(1);
+            *inside = inside.saturating_sub(events);
         }
     }
 

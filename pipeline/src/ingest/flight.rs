@@ -26,12 +26,14 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Waiters<W> {
     waiting: Mutex<Vec<W>>,
+    /// Events that are waited for beyond one for each who waits.
+    batched: u64,
     counters: Arc<Counters>,
 }
 
 impl<W: Waiter> Waiters<W> {
-    pub(crate) fn new(waiting: Vec<W>, counters: Arc<Counters>) -> Self {
-        Self { waiting: Mutex::new(waiting), counters }
+    pub(crate) fn new(waiting: Vec<W>, batched: u64, counters: Arc<Counters>) -> Self {
+        Self { waiting: Mutex::new(waiting), batched, counters }
     }
 
     /// Tells all who still wait, at `now`.
@@ -46,7 +48,7 @@ impl<W: Waiter> Waiters<W> {
             Outcome::NotStored => &self.counters.not_stored,
             Outcome::MaybeStored => &self.counters.maybe_stored,
         };
-        counter.add(waiting.len() as u64);
+        counter.add(waiting.len() as u64 + self.batched);
         let since: Vec<_> = match outcome {
             Outcome::Stored => waiting.iter().filter_map(W::waiting_since).collect(),
             _ => Vec::new(),
@@ -106,7 +108,8 @@ impl<W: Waiter> Sealed<W> {
             entries: tallied.entries,
             ids: tallied.ids,
         };
-        let waiters = Arc::new(Waiters::new(tallied.waiters, Arc::clone(counters)));
+        let counters = Arc::clone(counters);
+        let waiters = Arc::new(Waiters::new(tallied.waiters, tallied.batched, counters));
         Self::encoded(shard, before, flight, waiters, deadline)
     }
 

@@ -3,9 +3,11 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use errsift_ops::{
+    batch::Batch,
     body::Fault,
     decode::{Decode, Received},
     fingerprint::{Fingerprint, WithFingerprint},
+    fold_batch_ids::{Answered, FoldBatchIds},
     fold_ids::{Earlier, FoldIds},
     recent_ids::RecentIds,
     tally::{Tallied, TallyByTime},
@@ -36,8 +38,12 @@ use crate::{
 pub(crate) struct Handles<W: Waiter> {
     /// Takes received bodies at the time of `forming`.
     pub(crate) input: UnorderedHandle<u64, CapacityContainerBuilder<Vec<Received<W>>>>,
+    /// Takes batches at the time of `forming_batches`.
+    pub(crate) batches: UnorderedHandle<u64, CapacityContainerBuilder<Vec<Batch<W>>>>,
     /// The time of the forming flight, held open.
     pub(crate) forming: ActivateCapability<u64>,
+    /// The same time, for batches.
+    pub(crate) forming_batches: ActivateCapability<u64>,
     /// Has the journal operator look at its sealer.
     pub(crate) journal: Activator,
     /// Passes a time when its flight is settled.
@@ -60,14 +66,17 @@ pub(crate) fn ingest<W: Waiter>(
     Told { account, ids, counters }: Told,
 ) -> Handles<W> {
     let ((input, forming), received) = scope.new_unordered_input();
+    let ((batch_input, forming_batches), batches) = scope.new_unordered_input();
     let (events, faults) = received.decode();
     faults.refuse(Rc::clone(&account), Arc::clone(&counters));
     let (events, repeated) = events.fingerprint().fold_ids(Rc::clone(&ids));
-    repeated.answer_repeated(Rc::clone(&account), counters);
-    let (executed, journal) = events.tally(wanted).journal(sealer, account, ids);
+    repeated.answer_repeated(Rc::clone(&account), Arc::clone(&counters));
+    let (batches, answered) = batches.fold_batch_ids(Rc::clone(&ids));
+    answered.answer_batches(Rc::clone(&account), counters);
+    let (executed, journal) = events.tally_with(batches, wanted).journal(sealer, account, ids);
     let (probe, executed) = executed.probe();
     executed.hand_over(feed);
-    Handles { input, forming, journal, executed: probe }
+    Handles { input, batches: batch_input, forming, forming_batches, journal, executed: probe }
 }
 
 /// Answers those whose bodies were not events.
@@ -108,6 +117,33 @@ impl<W: Waiter> AnswerRepeated for StreamVec<'_, u64, (Earlier, W)> {
                     };
                     counter.add(1);
                     counters.duplicates.add(1);
+                    waiter.answer(outcome);
+                }
+            });
+        });
+    }
+}
+
+/// Answers those of whose batches nothing goes on.
+trait AnswerBatches {
+    fn answer_batches(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>);
+}
+
+impl<W: Waiter> AnswerBatches for StreamVec<'_, u64, Answered<W>> {
+    fn answer_batches(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>) {
+        self.sink(Pipeline, "AnswerBatches", move |(input, _frontier)| {
+            input.for_each_stamp(|time, batches| {
+                let at = time.least().copied().unwrap_or_default();
+                for batch in batches.flat_map(|batches| batches.drain(..)) {
+                    let Answered { waiter, earlier, repeated, dropped } = batch;
+                    account.borrow_mut().turned_away(at, repeated, dropped);
+                    counters.dropped.add(dropped);
+                    let (counter, outcome) = match earlier {
+                        Earlier::Stored => (&counters.acked, Outcome::Stored),
+                        Earlier::Perhaps => (&counters.maybe_stored, Outcome::MaybeStored),
+                    };
+                    counter.add(repeated + dropped);
+                    counters.duplicates.add(repeated);
                     waiter.answer(outcome);
                 }
             });

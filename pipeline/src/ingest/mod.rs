@@ -9,7 +9,8 @@
 //! free, and `tally` then emits the flight: under load, what arrives while one flight is out forms
 //! the next, and there is no timer.
 
-pub(crate) mod account;
+pub(crate) mod aboard;
+mod account;
 pub(crate) mod flight;
 pub(crate) mod graph;
 mod ring;

@@ -234,7 +234,8 @@ impl<W: Waiter> Sealer<W> {
         let State::Ready(armed) = state else {
             self.state = state;
             self.counters.dropped.add(tallied.entries.iter().map(|entry| entry.tally.count).sum());
-            let waiters = Waiters::new(tallied.waiters, Arc::clone(&self.counters));
+            let counters = Arc::clone(&self.counters);
+            let waiters = Waiters::new(tallied.waiters, tallied.batched, counters);
             waiters.answer(&Outcome::NotStored, self.clock.monotonic());
             return;
         };

@@ -10,10 +10,12 @@ use timely::{dataflow::ProbeHandle, worker::Worker};
 
 use crate::{
     ack::Waiter,
+    batches::Boarding,
     counters::Counters,
     feed::Feed,
     histogram::{Batch, MICROSECONDS},
     ingest::{
+        aboard::Aboard,
         account::Account,
         graph::{self, Handles, Told},
         sealer::Sealer,
@@ -33,6 +35,7 @@ const PARK_MIN: Duration = Duration::from_micros(100);
 /// What the ingest worker runs on.
 pub(crate) struct Ingest<W> {
     pub(crate) events: Receiver<Received<W>>,
+    pub(crate) boarding: Boarding<W>,
     /// Fingerprints whose words the tables have confirmed.
     pub(crate) confirmed: Receiver<Vec<Fingerprint>>,
     pub(crate) sealer: Sealer<W>,
@@ -49,31 +52,31 @@ pub(crate) struct Ingest<W> {
 
 /// What has gone into the flight that forms.
 #[derive(Default)]
-struct Forming {
-    events: usize,
-    bytes: usize,
-    since: Duration,
+pub(crate) struct Forming {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+    pub(super) since: Duration,
+    /// Whether a batch has found no room.
+    pub(super) closed: bool,
 }
 
 impl Forming {
     fn full(&self) -> bool {
-        self.events >= FLIGHT_EVENTS_MAX || self.bytes >= FLIGHT_BYTES_MAX
+        self.closed || self.events >= FLIGHT_EVENTS_MAX || self.bytes >= FLIGHT_BYTES_MAX
     }
 
-    fn can_take<W>(&self, events: &Receiver<Received<W>>) -> bool {
-        !self.full() && !events.is_empty()
+    fn can_take<W: Waiter>(&self, events: &Receiver<Received<W>>, boarding: &Boarding<W>) -> bool {
+        !self.full() && (!events.is_empty() || !boarding.is_empty())
     }
 }
 
 /// Runs until every [`Intake`](crate::intake::Intake) is dropped and all they offered is settled,
 /// or until this process must stop. The last epoch is closed before it returns.
 pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<Stop> {
-    let Ingest { events, confirmed, sealer, ids, feed, .. } = ingest;
+    let Ingest { events, boarding, confirmed, sealer, ids, feed, .. } = ingest;
     let Ingest { wake, clock, counters, ack_deadline, operators, .. } = ingest;
     wake.bind();
-    if let Some(operators) = operators {
-        operators::watch(worker, "ingest", &operators);
-    }
+    operators.iter().for_each(|operators| operators::watch(worker, "ingest", operators));
     let told = Told {
         account: Rc::new(RefCell::new(Account::new(counters.journaled.get()))),
         ids: Rc::new(RefCell::new(ids)),
@@ -86,32 +89,33 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         let known = Rc::clone(&known);
         move |fingerprint: &Fingerprint| !known.borrow_mut().contains(fingerprint)
     };
-    let Handles { mut input, forming: mut time, journal, executed } = worker
-        .dataflow_named::<u64, _, _>("Ingest", |scope| {
+    let Handles { mut input, batches, forming: mut time, forming_batches, journal, executed } =
+        worker.dataflow_named::<u64, _, _>("Ingest", |scope| {
             graph::ingest(scope, wanted, Rc::clone(&sealer), Arc::clone(&feed), told)
         });
+    let mut aboard = Aboard::new(boarding, batches, forming_batches);
     let mut forming = Forming::default();
     let mut arrived = Vec::new();
     let mut waits = Batch::new(MICROSECONDS);
     loop {
         let now = clock.monotonic();
-        for fingerprint in confirmed.try_iter().flatten() {
-            known.borrow_mut().insert(fingerprint);
-        }
+        confirmed.try_iter().flatten().for_each(|confirmed| known.borrow_mut().insert(confirmed));
         age(&mut ids.borrow_mut(), now, &counters);
-        let ended = fill(&mut arrived, &events, &mut forming, now, &mut waits);
-        if !arrived.is_empty() {
+        let before = forming.events;
+        let ended = fill_in_turn(&mut arrived, &events, &mut aboard, &mut forming, now, &mut waits);
+        if forming.events > before {
             counters.stages.channel.take_in(&mut waits);
-            account.borrow_mut().taken(*time.time(), arrived.len() as u64);
+            account.borrow_mut().taken(*time.time(), arrived.len() as u64 + aboard.send());
             input.activate().session(&time).give_iterator(arrived.drain(..));
         }
-        counters.channel_depth.set(events.len() as u64);
+        counters.channel_depth.set(events.len() as u64 + aboard.boarding.waiting());
         // the flight let go before must have reached the sealer, and be settled
         let free = !executed.less_than(time.time()) && sealer.borrow().ready();
         let expired = now >= forming.since + ack_deadline || sealer.borrow().given_up(now);
         if forming.events > 0 && (free || expired) {
             let next = time.time() + 1;
             time.downgrade(&next);
+            aboard.let_go(next);
             counters.stages.forming.observe_duration(now.saturating_sub(forming.since));
             sealer.borrow_mut().let_go(now);
             forming = Forming::default();
@@ -137,7 +141,9 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if due.is_zero() || sealer.borrow().has_reports() {
             journal.activate();
         }
-        step(worker, &wake, due, || forming.can_take(&events) || sealer.borrow().has_reports());
+        step(worker, &wake, due, || {
+            forming.can_take(&events, &aboard.boarding) || sealer.borrow().has_reports()
+        });
     }
 }
 
@@ -194,6 +200,25 @@ fn age(ids: &mut RecentIds<u64>, now: Duration, counters: &Counters) {
 fn hand_over_left<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
     if let Some(executed) = sealer.take_left() {
         feed.hand_over(executed);
+    }
+}
+
+/// Moves what has arrived into the forming flight, single events or batches first; returns whether
+/// no more will come.
+fn fill_in_turn<W: Waiter>(
+    arrived: &mut Vec<Received<W>>,
+    events: &Receiver<Received<W>>,
+    aboard: &mut Aboard<W>,
+    forming: &mut Forming,
+    now: Duration,
+    waits: &mut Batch,
+) -> bool {
+    if aboard.first {
+        let ended = aboard.fill(forming, now, waits);
+        fill(arrived, events, forming, now, waits) && ended
+    } else {
+        let ended = fill(arrived, events, forming, now, waits);
+        aboard.fill(forming, now, waits) && ended
     }
 }
 

@@ -91,7 +91,8 @@ async fn a_client_may_ask_before_it_sends_its_body() {
     assert_eq!(client.answer().await.status, 200);
 
     let head = "POST /errors/log HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n";
-    for (length, status) in [("Content-Length: 262145\r\n", 413), ("Content-Encoding: br\r\n", 415)]
+    for (length, status) in
+        [("Content-Length: 262145\r\n", 413), ("Content-Encoding: compress\r\n", 415)]
     {
         let mut client = server.connect().await;
         let rest = if status == 413 { "" } else { "Content-Length: 5\r\n" };
@@ -109,8 +110,8 @@ async fn headers_that_announce_no_readable_body_are_refused_by_name() {
     let server = Server::start(Limits::default()).await;
     for (fields, status, name) in [
         ("Content-Type: text/plain\r\nContent-Length: 2\r\n", 415, "Content-Type: "),
-        ("Content-Encoding: gzip\r\nContent-Length: 2\r\n", 415, "Content-Encoding: "),
-        ("Content-Type: text/plain\r\nContent-Encoding: gzip\r\n", 415, "Content-Type: "),
+        ("Content-Encoding: compress\r\nContent-Length: 2\r\n", 415, "Content-Encoding: "),
+        ("Content-Type: text/plain\r\nContent-Encoding: compress\r\n", 415, "Content-Type: "),
         ("Content-Type: application/json\r\n", 411, "Content-Length: "),
         ("Content-Length: 262145\r\n", 413, "Content-Length: "),
     ] {

@@ -16,7 +16,8 @@ use std::{
 };
 
 use errsift_ops::{
-    body::Fault, decode::Received, event::Payload, fingerprint::Fingerprint, timestamp::Timestamp,
+    batch::Batch, body::Fault, decode::Received, event::Payload, fingerprint::Fingerprint,
+    timestamp::Timestamp,
 };
 use errsift_pipeline::{
     ack::{Outcome, Waiter},
@@ -52,6 +53,10 @@ impl Clock for StoppedClock {
 /// Answers by what the body says; any other body is stored. A body "hold" is kept here.
 #[derive(Clone, Default)]
 struct Pipeline {
+    batches: Arc<Mutex<Vec<Batch<Waiting>>>>,
+    /// Told to each batch; without it a batch is kept.
+    batch_outcome: Arc<Mutex<Option<Outcome>>>,
+    refused: Arc<Mutex<u64>>,
     held: Arc<Mutex<Vec<Received<Waiting>>>>,
     bodies: Arc<Mutex<Vec<String>>>,
     /// The one that each body's sender may report for.
@@ -67,6 +72,24 @@ impl Pipeline {
 }
 
 impl Intake for Pipeline {
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>> {
+        match self.batch_outcome.lock().unwrap().clone() {
+            Some(Outcome::Invalid(_)) => Err(batch),
+            Some(outcome) => {
+                batch.waiter.answer(outcome);
+                Ok(())
+            }
+            None => {
+                self.batches.lock().unwrap().push(batch);
+                Ok(())
+            }
+        }
+    }
+
+    fn refused(&self, events: u64) {
+        *self.refused.lock().unwrap() += events;
+    }
+
     fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
         let body = String::from_utf8_lossy(&received.body).into_owned();
         self.bodies.lock().unwrap().push(body.clone());
