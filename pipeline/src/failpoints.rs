@@ -21,6 +21,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("commit_heard", "the journal has executed the flight, and nobody was told"),
     ("rearm_begin", "an answer was lost, and the fence is about to be read"),
     ("rearm_settled", "the fence says what became of the flight, and nothing followed from it"),
+    ("healed", "a journal that had lost flights has them again, and nobody was told"),
     // ack and hand-over
     ("ack_begin", "before those who wait are answered"),
     ("ack_sent", "they are answered, and the worker does not know"),
@@ -43,6 +44,9 @@ pub const NAMES: &[(&str, &str)] = &[
     ("apply_committed", "committed, and not noted"),
     ("apply_noted", "noted for these parts; others may be left"),
     ("apply_done", "every part is there, and the dataflow does not know"),
+    // merge
+    ("merge_begin", "a closed epoch's jobs are about to become one"),
+    ("merge_done", "they are one, and the keeper does not know"),
     // trim
     ("trim_begin", "before the guard rows are read back"),
     ("trim_confirmed", "they are read back, and nothing is trimmed"),

@@ -10,7 +10,12 @@ use crate::{
     command::run,
     load,
     stack::{DATABASE, Servers},
-    support::{client::Client, errsift::{self, sum_of}, mortal::Mortal, ports},
+    support::{
+        client::Client,
+        errsift::{self, sum_of},
+        mortal::Mortal,
+        ports,
+    },
     tables::Tables,
     wait,
 };

@@ -84,6 +84,19 @@ impl Mariadb {
         })
     }
 
+    /// Runs statements on a connection that stays until it is dropped, and all its locks with it.
+    pub fn hold(&self, database: &str, statements: &[&str]) -> Conn {
+        let opts = Opts::from_url(&self.url(database)).expect("a URL");
+        let held = self.runtime.block_on(async {
+            let mut conn = Conn::new(opts).await?;
+            for sql in statements {
+                conn.query_drop(sql).await?;
+            }
+            Ok::<Conn, mysql_async::Error>(conn)
+        });
+        held.unwrap_or_else(|error| panic!("{statements:?}: {error}"))
+    }
+
     /// Where blocking handles run their sockets.
     pub fn handle(&self) -> tokio::runtime::Handle {
         self.runtime.handle().clone()

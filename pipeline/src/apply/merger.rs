@@ -19,6 +19,7 @@ use errsift_ops::{
 };
 
 use crate::{
+    failpoints,
     feed::Feed,
     ports::journal::{Backlog, JournalFault, Merge},
     settings::{MERGE_BYTES_MAX, MERGE_JOBS, MERGE_PAGE_JOBS},
@@ -201,7 +202,9 @@ impl Merger {
             return Ok(0);
         }
         let merge = Merge { term: self.term, blanked: places, seq, job: job.into() };
+        failpoints::pass("merge_begin");
         let merged = backlog.merge(&merge);
+        failpoints::pass("merge_done");
         // also if the answer is lost: then the epoch is gone through again
         self.changed |= !matches!(merged, Ok(false));
         let merged = merged?;

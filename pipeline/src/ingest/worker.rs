@@ -99,7 +99,9 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     let mut waits = Batch::new(MICROSECONDS);
     loop {
         let now = clock.monotonic();
-        confirmed.try_iter().flatten().for_each(|confirmed| known.borrow_mut().insert(confirmed));
+        confirmed.try_iter().flatten().for_each(|confirmed| {
+            known.borrow_mut().insert(confirmed);
+        });
         age(&mut ids.borrow_mut(), now, &counters);
         let before = forming.events;
         let ended = fill_in_turn(&mut arrived, &events, &mut aboard, &mut forming, now, &mut waits);

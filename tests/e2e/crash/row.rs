@@ -10,7 +10,10 @@ use std::{
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::table::{Meets, ROWS};
+use super::{
+    mishap::{self, Held, Journey},
+    table::{Meets, ROWS},
+};
 use crate::{
     load::{Barrage, assert_exactly_once},
     stack::journal_jobs,
@@ -90,10 +93,21 @@ impl<'servers> Place<'servers> {
     /// Has Redis close every connection but the one that says so.
     fn drop_connections(&self) {
         let Some(outside) = &self.servers else { return };
-        let mut kill = redis::cmd("CLIENT");
-        kill.arg("KILL").arg("TYPE").arg("normal");
-        let killed: redis::RedisResult<i64> = kill.query(&mut outside.redis.connection());
-        killed.expect("CLIENT KILL");
+        mishap::drop_connections(&outside.redis);
+    }
+
+    /// Keeps errsift from its guard rows until what is returned is dropped.
+    fn hold_tables(&self) -> Held {
+        match &self.servers {
+            Some(outside) => Held::on_mariadb(&locked(outside.mariadb), &outside.database),
+            None => Held::on_file(self.file("errsift.db")),
+        }
+    }
+
+    fn go_back(&self, journey: &mut Journey) {
+        if let Some(outside) = &self.servers {
+            journey.go_on(&outside.redis);
+        }
     }
 }
 
@@ -117,17 +131,22 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
     for _ in 0..CRASHES {
         errsift.kill();
         let passes = match meets {
-            Meets::Starts | Meets::Backlogs => 0,
+            Meets::Starts | Meets::Backlogs | Meets::Losses => 0,
             Meets::Flights => random.within(0..40),
-            Meets::Epochs | Meets::LostAnswers => random.within(0..3),
+            Meets::Epochs | Meets::LostAnswers | Meets::Merges => random.within(0..3),
         };
-        // a backlog is left for the next start
-        let flush = if meets == Meets::Backlogs { "1h" } else { "150ms" };
+        // a backlog is left for the next start, and what Redis loses is not trimmed meanwhile
+        let flush = if matches!(meets, Meets::Backlogs | Meets::Losses) { "1h" } else { "150ms" };
+        let (mut held, mut journey) = (None, Journey::default());
         errsift = start(flush, &format!("{point}={passes}*off->return"));
         await_crash(&mut errsift, |errsift| {
             // one that is still starting would end without its Redis, as it should
-            if meets == Meets::LostAnswers && errsift.is_ready() {
-                place.drop_connections();
+            match meets {
+                _ if !errsift.is_ready() => {}
+                Meets::LostAnswers => place.drop_connections(),
+                Meets::Merges if held.is_none() => held = Some(place.hold_tables()),
+                Meets::Losses => place.go_back(&mut journey),
+                _ => {}
             }
         });
     }
@@ -147,7 +166,7 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
 }
 
 /// Waits for the crash, and that nothing else has ended it.
-fn await_crash(errsift: &mut Mortal, provoke: impl Fn(&Mortal)) {
+fn await_crash(errsift: &mut Mortal, mut provoke: impl FnMut(&Mortal)) {
     let status = wait::until("the point to be met", DEADLINE, || {
         provoke(errsift);
         errsift.ended().ok_or_else(|| errsift.log_tail(10))

@@ -13,6 +13,10 @@ pub enum Meets {
     Epochs,
     /// When Redis drops its connections.
     LostAnswers,
+    /// When Redis goes back to where it was.
+    Losses,
+    /// When epochs are closed and the tables take none.
+    Merges,
 }
 
 /// Each point of `pipeline/src/failpoints.rs`, in its order.
@@ -26,6 +30,7 @@ pub const ROWS: &[(&str, Meets)] = &[
     ("commit_heard", Meets::Flights),
     ("rearm_begin", Meets::LostAnswers),
     ("rearm_settled", Meets::LostAnswers),
+    ("healed", Meets::Losses),
     ("ack_begin", Meets::Flights),
     ("ack_sent", Meets::Flights),
     ("hand_over", Meets::Flights),
@@ -45,6 +50,8 @@ pub const ROWS: &[(&str, Meets)] = &[
     ("apply_committed", Meets::Epochs),
     ("apply_noted", Meets::Epochs),
     ("apply_done", Meets::Epochs),
+    ("merge_begin", Meets::Merges),
+    ("merge_done", Meets::Merges),
     ("trim_begin", Meets::Epochs),
     ("trim_confirmed", Meets::Epochs),
     ("trim_done", Meets::Epochs),

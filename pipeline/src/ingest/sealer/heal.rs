@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Report, Sealer, State};
 use crate::{
     ack::{Outcome, Waiter},
+    failpoints,
     ingest::flight::Sealed,
     ports::journal::Fence,
     stop::Stop,
@@ -51,6 +52,7 @@ impl<W: Waiter> Sealer<W> {
     /// Notes where a fence was read that should stand at `expected`.
     pub(super) fn note_read(&mut self, expected: &Fence, found: &Fence) {
         if let Some(jobs) = self.healing.take_if(|_| expected == found) {
+            failpoints::pass("healed");
             self.counters.healed_jobs.add(jobs);
             tracing::info!(seq = found.seq.0, jobs, "journal has its flights again");
         }
