@@ -1,0 +1,135 @@
+//! A process under test: a pipeline, who waits for it, and what they were told.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use errsift_ops::{decode::Received, id::Nonce};
+use errsift_pipeline::{
+    ack::{Outcome, Waiter},
+    counters::Counters,
+    faulty::{Faults, Faulty},
+    ports::clock::Clock,
+    settings::Settings,
+    start::{Pipeline, Stores, start},
+    stop::Stop,
+};
+
+use super::{
+    door::{Door, Life},
+    world::World,
+};
+
+/// How long a test waits for what must come, in real time.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_micros(300);
+
+/// Waits until `is_so`, and says whether it came.
+pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
+    let looks = PATIENCE.as_micros() / LOOK.as_micros();
+    (0..looks).any(|_| {
+        let so = is_so();
+        if !so {
+            std::thread::sleep(LOOK);
+        }
+        so
+    })
+}
+
+/// Tells what it hears unless its process is dead.
+pub struct Client {
+    attempt: usize,
+    life: Arc<Life>,
+    heard: Sender<(usize, Outcome)>,
+}
+
+impl Waiter for Client {
+    fn answer(self, outcome: Outcome) {
+        if !self.life.is_dead() {
+            // nobody listens when the process is gone
+            let _ = self.heard.send((self.attempt, outcome));
+        }
+    }
+}
+
+/// One process.
+pub struct Process {
+    pub life: Arc<Life>,
+    pub counters: Arc<Counters>,
+    pipeline: Pipeline<Client>,
+    heard: (Sender<(usize, Outcome)>, Receiver<(usize, Outcome)>),
+    /// Attempts that are not answered yet.
+    pub asked: usize,
+}
+
+impl Process {
+    /// Starts one; `None` if it cannot take the shard.
+    pub fn start(
+        world: &Arc<World>,
+        settings: &Settings,
+        nonce: u64,
+        faults: &Faults,
+    ) -> Option<Self> {
+        let life = Life::new(world);
+        let door = Door(Arc::clone(&life));
+        let stores = Stores {
+            journal: Box::new(Faulty::new(door.clone(), faults.clone())),
+            backlog: Box::new(Faulty::new(door.clone(), faults.clone())),
+            errors: Arc::new(Faulty::new(door, faults.clone())),
+        };
+        let clock = Arc::clone(world) as Arc<dyn Clock>;
+        let pipeline = start(settings, stores, clock, Nonce(nonce)).ok()?;
+        let counters = Arc::clone(&pipeline.counters);
+        Some(Self { life, counters, pipeline, heard: channel(), asked: 0 })
+    }
+
+    /// Offers an event.
+    pub fn offer(&mut self, attempt: usize, body: String) {
+        let (life, heard) = (Arc::clone(&self.life), self.heard.0.clone());
+        let at = self.life.world.wall();
+        let waiter = Client { attempt, life, heard };
+        let received = Received { body: body.into(), at, service: None, waiter };
+        assert!(self.pipeline.intake.offer(received).is_ok(), "the channel has room");
+        self.asked += 1;
+    }
+
+    /// What was told since it was last asked.
+    pub fn answers(&mut self) -> Vec<(usize, Outcome)> {
+        let answers: Vec<_> = self.heard.1.try_iter().collect();
+        self.asked -= answers.len();
+        answers
+    }
+
+    /// Why it must stop, if it must.
+    pub fn stop(&self) -> Option<Stop> {
+        self.pipeline.stops.try_recv().ok()
+    }
+
+    /// Kills it. What it leaves behind ends by itself, or waits for ever.
+    pub fn kill(mut self) -> Vec<(usize, Outcome)> {
+        self.life.end();
+        let answers = self.answers();
+        let Pipeline { intake, running, .. } = self.pipeline;
+        drop(intake);
+        std::thread::spawn(move || running.join());
+        answers
+    }
+
+    /// Drains it; `None` if it does not end.
+    pub fn drain(self) -> Option<BTreeMap<usize, Outcome>> {
+        let Pipeline { intake, running, .. } = self.pipeline;
+        drop(intake);
+        let (send, ended) = channel();
+        std::thread::spawn(move || {
+            running.join();
+            let _ = send.send(());
+        });
+        ended.recv_timeout(PATIENCE).ok()?;
+        Some(self.heard.1.try_iter().collect())
+    }
+}
