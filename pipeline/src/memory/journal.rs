@@ -142,7 +142,10 @@ impl Journal for MemoryJournal {
             }
             for recent in heal.jobs {
                 let before = std::mem::replace(&mut contents.fence, recent.after);
-                contents.remember(before);
+                if before != heal.found || heal.base.is_none() {
+                    // a list that was replaced is not what it was before
+                    contents.remember(before);
+                }
                 contents.jobs.push_back(recent.job);
             }
             contents.fence = heal.after;

@@ -222,7 +222,17 @@ impl Machine {
                 Some(Stop::JournalRegressed { .. }) => return self.regressed(),
                 Some(Stop::ErrorsRegressed { .. }) if self.went_back => self.kill(),
                 Some(Stop::JournalBehind { .. }) => self.kill(),
-                Some(stop) => return Err(format!("the holder stopped: {stop}")),
+                Some(stop) => {
+                    let mut journal = self.world.journal.backup();
+                    let (fence, page) =
+                        (journal.fence().unwrap(), journal.page(Seq(1), 99).unwrap());
+                    let guard = self.world.tables.guards(super::world::SHARD)[0];
+                    let jobs = page.jobs.len();
+                    return Err(format!(
+                        "the holder stopped: {stop}; {fence:?}, {jobs} jobs from {:?}, {guard:?}",
+                        page.base
+                    ));
+                }
             }
         }
         for (at, stop) in stops.into_iter().enumerate().rev() {

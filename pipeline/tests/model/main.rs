@@ -41,7 +41,14 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let numbers = (any::<u64>(), 0..150_u64, 0..8_u64, 1..3_usize, 20..2_000_u64, any::<bool>());
+    let numbers = (
+        any::<u64>(),
+        0..150_u64,
+        prop_oneof![Just(0), 3..9_u64],
+        1..3_usize,
+        20..2_000_u64,
+        any::<bool>(),
+    );
     numbers.prop_map(|(seed, per_thousand, late_every, workers, flush_ms, trim_late)| Case {
         seed,
         per_thousand,
@@ -68,11 +75,15 @@ proptest! {
         case in case(), steps in proptest::collection::vec(step(), 1..60),
     ) {
         let mut machine = Machine::new(case);
+        let t = std::time::SystemTime::now();
+        eprintln!("CASE {case:?} {}", steps.len());
         for (number, step) in steps.iter().enumerate() {
+            eprintln!("  {number} {step:?} {:?}", t.elapsed());
             machine.step(step).map_err(|wrong| {
                 TestCaseError::fail(format!("step {number}, {step:?}: {wrong}"))
             })?;
         }
+        eprintln!("  settle {:?}", t.elapsed());
         machine.settle().map_err(TestCaseError::fail)?;
     }
 }

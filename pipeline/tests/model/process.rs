@@ -94,8 +94,11 @@ impl Process {
         let at = self.life.world.wall();
         let waiter = Client { attempt, life, heard };
         let received = Received { body: body.into(), at, service: None, waiter };
-        assert!(self.pipeline.intake.offer(received).is_ok(), "the channel has room");
         self.asked += 1;
+        if let Err(Received { waiter, .. }) = self.pipeline.intake.offer(received) {
+            // it has stopped already
+            waiter.answer(Outcome::NotStored);
+        }
     }
 
     /// What was told since it was last asked.
