@@ -75,15 +75,11 @@ proptest! {
         case in case(), steps in proptest::collection::vec(step(), 1..60),
     ) {
         let mut machine = Machine::new(case);
-        let t = std::time::SystemTime::now();
-        eprintln!("CASE {case:?} {}", steps.len());
         for (number, step) in steps.iter().enumerate() {
-            eprintln!("  {number} {step:?} {:?}", t.elapsed());
             machine.step(step).map_err(|wrong| {
                 TestCaseError::fail(format!("step {number}, {step:?}: {wrong}"))
             })?;
         }
-        eprintln!("  settle {:?}", t.elapsed());
         machine.settle().map_err(TestCaseError::fail)?;
     }
 }
