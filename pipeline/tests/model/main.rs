@@ -63,7 +63,7 @@ fn case() -> impl Strategy<Value = Case> {
 fn config() -> ProptestConfig {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default(),
-        None => ProptestConfig { cases: 40, ..ProptestConfig::default() },
+        None => ProptestConfig { cases: 12, ..ProptestConfig::default() },
     }
 }
 
