@@ -100,7 +100,7 @@ def operator_row(number, dataflow, operator, flows, does, then):
             "time per record",
             f"Busy time for each record received. Steady under load is well; growing with load is "
             f"not. {then}",
-            [(f"{busy} / {records_in} * 1e9", "worker {{worker}}")], "ns", 6, 6,
+            [(f"{busy} / ({records_in} > 0) * 1e9", "worker {{worker}}")], "ns", 6, 6,
         ),
         graph(
             "queue",

@@ -67,8 +67,8 @@ pub trait FoldIds<'scope, T: Time, W> {
     /// };
     /// use timely::dataflow::operators::{Capture, Input, capture::Extract, vec::Map};
     ///
-    /// let ids = Rc::new(RefCell::new(RecentIds::new(100)));
-    /// let (on, again) = timely::execute_directly(move |worker| {
+    /// let (on, again) = timely::execute_directly(|worker| {
+    ///     let ids = Rc::new(RefCell::new(RecentIds::new(100)));
     ///     let (mut input, on, again) = worker.dataflow::<u64, _, _>(|scope| {
     ///         let (input, events) = scope.new_input();
     ///         let (on, again) = events.fingerprint().fold_ids(Rc::clone(&ids));

@@ -160,17 +160,6 @@ impl<B: Backlog> Backlog for Faulty<B> {
         self.store.page(from, jobs_max)
     }
 
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        match self.faults.next() {
-            None => self.store.trim(upto, epochs),
-            Some(How::LostAnswer) => {
-                self.store.trim(upto, epochs)?;
-                Err(JournalFault::new("fault on purpose"))
-            }
-            Some(_) => Err(JournalFault::new("fault on purpose")),
-        }
-    }
-
     fn add_pending(
         &mut self,
         term: Term,

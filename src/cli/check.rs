@@ -10,20 +10,16 @@ use std::{
 use errsift_ops::id::Shard;
 use errsift_pipeline::ports::clock::Clock as _;
 
-use super::{exit, output, serve::runtime};
+use super::{exit, output, serve::open};
 use crate::{check::Verdict, clock::SystemClock, settings::CheckSettings, stores::Backend};
 
 /// Prints one line per setting; exits 0 if all are ok, 1 if one is not, 69 if a store does not
 /// answer, 78 if the settings of errsift itself are wrong. With `--ledger` a line per number, and 1
 /// if an event is missing or counted twice.
 pub fn run(settings: &CheckSettings) -> ExitCode {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
+    let (_runtime, backend) = match open(&settings.stores) {
+        Ok(opened) => opened,
         Err(code) => return code,
-    };
-    let backend = match Backend::new(&settings.stores, runtime.handle()) {
-        Ok(backend) => backend,
-        Err(wrong) => return output::fail(exit::CONFIG, &wrong.to_string()),
     };
     if settings.ledger {
         return ledger::run(&backend, Shard(settings.stores.shard));

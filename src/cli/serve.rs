@@ -45,7 +45,7 @@ use crate::{
     operations::Process,
     place,
     schema::SchemaFault,
-    settings::{HttpSettings, Serve, Switch},
+    settings::{HttpSettings, Serve, StoreSettings, Switch},
     stores::Backend,
 };
 
@@ -66,6 +66,16 @@ pub fn runtime() -> Result<Runtime, ExitCode> {
     })
 }
 
+/// The runtime and the stores on it, or the exit code for what is wrong with them. The runtime must
+/// outlive the stores.
+pub fn open(stores: &StoreSettings) -> Result<(Runtime, Backend), ExitCode> {
+    let runtime = runtime()?;
+    match Backend::new(stores, runtime.handle()) {
+        Ok(backend) => Ok((runtime, backend)),
+        Err(wrong) => Err(fail(exit::CONFIG, &wrong.to_string())),
+    }
+}
+
 /// What a server is made of, once everything that can fail at start has not.
 struct Server {
     listener: tokio::net::TcpListener,
@@ -83,13 +93,9 @@ struct Server {
 /// 69 if a store that is needed does not answer, 71 if the address is taken, and with the code of
 /// [`Stop`] if it must not go on.
 pub fn run(settings: &Serve) -> ExitCode {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
+    let (runtime, backend) = match open(&settings.stores) {
+        Ok((runtime, backend)) => (runtime, Arc::new(backend)),
         Err(code) => return code,
-    };
-    let backend = match Backend::new(&settings.stores, runtime.handle()) {
-        Ok(backend) => Arc::new(backend),
-        Err(wrong) => return fail(exit::CONFIG, &wrong.to_string()),
     };
     let server = {
         let _entered = runtime.enter();

@@ -97,10 +97,6 @@ impl Backlog for EmbeddedBacklog {
         })
     }
 
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.trim_keeping(upto, epochs, &[], Timestamp::default())
-    }
-
     fn add_pending(
         &mut self,
         term: Term,

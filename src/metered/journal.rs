@@ -33,7 +33,6 @@ pub const OPERATIONS: &[&str] = &[
     "size",
     "heal",
     "weaker",
-    "trim_keeping",
     "kept_ids",
     "merge",
     "beat",
@@ -130,10 +129,6 @@ impl Backlog for MeteredBacklog {
         self.meter.timed("page", || self.backlog.page(from, jobs_max))
     }
 
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.meter.timed("trim", || self.backlog.trim(upto, epochs))
-    }
-
     fn add_pending(
         &mut self,
         term: Term,
@@ -183,7 +178,7 @@ impl Backlog for MeteredBacklog {
         since: Timestamp,
     ) -> Result<(), JournalFault> {
         let trim = || self.backlog.trim_keeping(upto, epochs, ids, since);
-        self.meter.timed("trim_keeping", trim)
+        self.meter.timed("trim", trim)
     }
 
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {

@@ -189,10 +189,6 @@ impl Backlog for RedisBacklog {
         })
     }
 
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.trim_keeping(upto, epochs, &[], Timestamp::default())
-    }
-
     fn add_pending(
         &mut self,
         term: Term,

@@ -180,8 +180,22 @@ fn a_standby_takes_over_from_a_frozen_holder() {
     );
 }
 
-/// Locks one row of counts that every epoch needs, and freezes the holder while its transaction
-/// waits for it: with its guard rows locked.
+/// Longer than `MariaDB` keeps what it last showed of its transactions: a table of
+/// `information_schema` that is read more often than every 0.1 s never changes.
+const TRANSACTIONS: Duration = Duration::from_millis(250);
+
+/// Transactions in a state that have all guard rows.
+fn transactions(servers: &Servers, state: &str) -> usize {
+    thread::sleep(TRANSACTIONS);
+    let sql = format!(
+        "SELECT trx_id FROM information_schema.INNODB_TRX \
+         WHERE trx_rows_modified >= 64 AND {state}"
+    );
+    servers.mariadb.query(DATABASE, &sql).len()
+}
+
+/// Locks rows of counts that every epoch needs, and freezes the holder while its transaction
+/// waits for them: with its guard rows locked.
 fn freeze_in_a_transaction(servers: &Servers, first: &mut Errsift) {
     let rows = || servers.mariadb.query(DATABASE, "SELECT fingerprint FROM error_counts");
     wait::until_true("counts", || !rows().is_empty());
@@ -195,18 +209,14 @@ fn freeze_in_a_transaction(servers: &Servers, first: &mut Errsift) {
             handle.block_on(blocker.query_drop(sql)).expect(sql);
         }
     }
-    let waits = "SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' \
-                 AND trx_rows_modified >= 64";
-    wait::until_true("a transaction in the middle", || {
-        !servers.mariadb.query(DATABASE, waits).is_empty()
-    });
+    // it waits for 5 s: one that began just now does not give up before it is let go on
+    let waits = "trx_state = 'LOCK WAIT' AND trx_wait_started > NOW() - INTERVAL 2 SECOND";
+    wait::until_true("a transaction in the middle", || transactions(servers, waits) > 0);
     first.process.signal("STOP");
     // the transaction gets its rows, and nobody is there to go on with it
     handle.block_on(blocker.disconnect()).expect("the lock is given back");
-    let open = "SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_state = 'RUNNING' \
-                AND trx_rows_modified >= 64";
     wait::until_true("a frozen transaction that holds the guards", || {
-        !servers.mariadb.query(DATABASE, open).is_empty()
+        transactions(servers, "trx_state = 'RUNNING'") > 0
     });
 }
 

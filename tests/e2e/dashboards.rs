@@ -32,6 +32,9 @@ fn assert_each_metric_is_there(prometheus: &Prometheus, queries: &[&Query]) {
     assert!(absent.is_empty(), "in a query, and nowhere else: {absent:?}");
 }
 
+/// The same event each time.
+const AGAIN: &str = r#"{"message":"again","eventId":"0123456789abcdef0123456789abcdef"}"#;
+
 /// A stack under load, with what the dashboards look at.
 struct Watched {
     prometheus: Prometheus,
@@ -62,6 +65,7 @@ impl Watched {
         let mut client = self.stack.errsift.client();
         wait::until("data in every panel", 2 * wait::SOON, || {
             client.post("/errors/log", "{}");
+            client.post("/errors/log", AGAIN);
             client.get(&format!("/errors/{}", "0".repeat(64)));
             let missing =
                 queries.iter().filter_map(|query| assert_has_data(&self.prometheus, query).err());

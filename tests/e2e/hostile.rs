@@ -150,8 +150,9 @@ fn of_an_ambiguous_request_nothing_is_smuggled() {
                 let answers = answers_to(address, request.as_bytes());
                 let shown: String = request.chars().take(300).collect();
                 let statuses = statuses(&answers);
-                // TLS and the like may be closed without a word
-                assert!(statuses.len() <= 1, "{shown:?}: {answers}");
+                // what is no HTTP/1 may be closed without a word
+                let least = usize::from(request.starts_with("POST "));
+                assert!((least..=1).contains(&statuses.len()), "{shown:?}: {answers}");
                 assert!(statuses.iter().all(|status| *status >= "400"), "{shown:?}: {answers}");
             });
         }

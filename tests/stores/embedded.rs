@@ -32,7 +32,7 @@ fn errors_in(dir: &TempDir) -> EmbeddedErrors {
 
 fn journal_in(dir: &TempDir) -> JournalFile {
     let file = JournalFile::new(dir.path().join("errsift.journal.db"), Shard(7));
-    assert_eq!(file.migrate().unwrap(), SchemaVersion(2));
+    assert_eq!(file.migrate().unwrap(), SchemaVersion(3));
     file
 }
 
@@ -182,7 +182,7 @@ fn a_file_of_the_first_version_is_upgraded() {
          DROP INDEX counts_by_first_seen; DROP INDEX details_by_service; \
          DROP INDEX details_by_level; DROP INDEX details_by_environment; \
          DROP INDEX details_by_message; ALTER TABLE error_details DROP COLUMN stored_at; \
-         PRAGMA user_version = 1",
+         ALTER TABLE applied_epochs DROP COLUMN dropped; PRAGMA user_version = 1",
     );
     assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
     crate::queries::answers(&errors);

@@ -171,10 +171,6 @@ impl Backlog for MemoryJournal {
         Ok(Page { base, jobs })
     }
 
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.trim_keeping(upto, epochs, &[], Timestamp::default())
-    }
-
     fn add_pending(
         &mut self,
         term: Term,

@@ -242,7 +242,9 @@ pub trait Backlog: Send + 'static {
 
     /// Drops the jobs up to and including `upto` and the pending counts of `epochs`, together.
     /// Dropping what is gone already does nothing.
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault>;
+    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
+        self.trim_keeping(upto, epochs, &[], Timestamp::default())
+    }
 
     /// Adds `counts` to the pending counts of `epoch`, if `term` still holds the shard.
     fn add_pending(

@@ -15,8 +15,8 @@ use clap::{Args, Subcommand};
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::ErrorsFault;
 
-use super::{exit, output, serve::runtime};
-use crate::{settings::StoreSettings, stores::Backend};
+use super::{exit, output, serve::open};
+use crate::settings::StoreSettings;
 
 /// What to do with dead letters.
 #[derive(Debug, Args)]
@@ -108,13 +108,9 @@ enum Fault {
 /// tables do not answer or refuse the command, 78 if the settings are wrong.
 pub fn run(args: &DeadArgs) -> ExitCode {
     let stores = args.action.stores();
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
+    let (_runtime, backend) = match open(stores) {
+        Ok(opened) => opened,
         Err(code) => return code,
-    };
-    let backend = match Backend::new(stores, runtime.handle()) {
-        Ok(backend) => backend,
-        Err(wrong) => return output::fail(exit::CONFIG, &wrong.to_string()),
     };
     let shard = Shard(stores.shard);
     let (mut rows, mut guards) = (backend.dead_rows(shard), backend.inspect(shard).1);

@@ -143,8 +143,8 @@ fence   term 1, seq 2, epoch 100, events 5
 list    2 jobs from seq 1 on, 0 bytes
 
        SEQ       EPOCH   TERM   EVENTS  ENTRIES     BYTES  RECEIVED FROM             UNTIL                   
-         1         100      1        2        1       162  1970-01-01T00:01:40.000Z  1970-01-01T00:01:40.000Z
-         2 cannot be read, 123 bytes: job does not start with ESJB
+         1         100      1        2        1       182  1970-01-01T00:01:40.000Z  1970-01-01T00:01:40.000Z
+         2 cannot be read, 143 bytes: job does not start with ESJB
 ";
         assert_eq!(printed(&mut list, false), (65, expected.to_owned()));
     }

@@ -12,8 +12,8 @@ use clap::{Args, Subcommand};
 use errsift_ops::id::{Seq, Shard};
 use errsift_pipeline::ports::{clock::Clock, journal::JournalFault};
 
-use super::{exit, output, serve::runtime};
-use crate::{clock::SystemClock, settings::StoreSettings, stores::Backend};
+use super::{exit, output, serve::open};
+use crate::{clock::SystemClock, settings::StoreSettings};
 
 /// What to do with the journal.
 #[derive(Debug, Args)]
@@ -78,13 +78,9 @@ enum Fault {
 /// the journal does not answer, 78 if the settings are wrong.
 pub fn run(args: &JournalArgs) -> ExitCode {
     let stores = args.action.stores();
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
+    let (_runtime, backend) = match open(stores) {
+        Ok(opened) => opened,
         Err(code) => return code,
-    };
-    let backend = match Backend::new(stores, runtime.handle()) {
-        Ok(backend) => backend,
-        Err(wrong) => return output::fail(exit::CONFIG, &wrong.to_string()),
     };
     let shard = Shard(stores.shard);
     let (mut journal, mut guards) = backend.inspect(shard);

@@ -28,11 +28,11 @@ fn five() -> List {
 #[test]
 fn a_journal_that_is_right_is_said_to_be() {
     let expected = [
-        "ok       jobs      5 read, 654 bytes, CRC and content of each",
+        "ok       jobs      5 read, 754 bytes, CRC and content of each",
         "ok       sequence  seq 1 to 5",
         "ok       epochs    up to 200",
         "ok       fence     seq 5, the end of 5 jobs from seq 1 on",
-        "ok       pending   20 events in 2 epochs",
+        "ok       pending   15 events in 1 epochs",
         "ok       ledger    20 events journaled, 5 applied and 15 not yet",
     ];
     assert_eq!(lines(&mut five(), Rows(Some((100, 5)))), (true, expected.map(String::from).into()));
@@ -63,8 +63,8 @@ fn a_corrupt_job_is_named_and_the_rest_is_checked() {
     assert_eq!(
         wrong(&mut list),
         [
-            "wrong    jobs      seq 2, 123 bytes: job does not start with ESJB",
-            "wrong    jobs      seq 4, 123 bytes: job does not start with ESJB",
+            "wrong    jobs      seq 2, 143 bytes: job does not start with ESJB",
+            "wrong    jobs      seq 4, 143 bytes: job does not start with ESJB",
             "wrong    ledger    20 events journaled, 0 applied and 12 not yet: 8 are missing",
         ]
     );
