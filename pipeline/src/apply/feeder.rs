@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crossbeam_channel::{Receiver, Sender};
 use errsift_ops::{
     flight::{Entry, Flight},
-    id::{Epoch, Seq, Shard},
+    id::{Epoch, Seq, Shard, Term},
     job::{self, Job},
 };
 
@@ -13,9 +13,9 @@ use crate::{
     apply::keeper::Keep,
     epochs::OpenEpochs,
     failpoints,
-    feed::{Executed, Feed},
+    feed::{Executed, Feed, Horizon},
     ids::JournaledIds,
-    ports::journal::Page,
+    ports::{errors::Claim, journal::Page},
     stop::Stop,
 };
 
@@ -37,6 +37,8 @@ pub(crate) enum Feeding {
 /// apply has lagged, what did not fit into memory does.
 pub(crate) struct Feeder {
     shard: Shard,
+    /// This writer's generation.
+    term: Term,
     feed: Arc<Feed>,
     live: Receiver<Executed>,
     pages: Receiver<Page>,
@@ -53,6 +55,8 @@ pub(crate) struct Feeder {
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
     paging: bool,
+    /// Whether the journal ends before `next` for good.
+    is_alone: bool,
     /// Epochs up to here were journaled by an earlier process.
     recovered: Epoch,
     reset: Epoch,
@@ -65,7 +69,7 @@ impl Feeder {
     /// A feeder that starts at the journal's first job; epochs up to `recovered` were written by
     /// an earlier process, and what was pending in them is counted anew.
     pub(crate) fn new(
-        shard: Shard,
+        claim: &Claim,
         (feed, live): (Arc<Feed>, Receiver<Executed>),
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
         (epochs, journaled): (Arc<OpenEpochs>, Arc<JournaledIds>),
@@ -73,7 +77,8 @@ impl Feeder {
         bytes_max: usize,
     ) -> Self {
         Self {
-            shard,
+            shard: claim.shard,
+            term: claim.term,
             feed,
             live,
             pages,
@@ -87,6 +92,7 @@ impl Feeder {
             held: None,
             paged: std::collections::VecDeque::new(),
             paging: false,
+            is_alone: false,
             recovered,
             reset: Epoch::default(),
             epoch: Epoch::default(),
@@ -145,15 +151,14 @@ impl Feeder {
         // what was blank at the end of the last page
         self.next = self.next.max(self.page_from);
         while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
-            if executed.seq > self.next {
+            let is_next = executed.seq == self.next && executed.flight.is_some();
+            let may_give = || self.is_alone || self.feed.reach.give_live(executed.seq);
+            if executed.seq > self.next || (is_next && !may_give()) {
                 self.held = Some(executed);
                 break;
             }
             self.feed.taken(&executed);
-            if executed.seq == self.next
-                && let Some(flight) = executed.flight
-                && self.feed.reach.give_live(flight.seq)
-            {
+            if let Some(flight) = executed.flight.filter(|_| is_next) {
                 return self.give(flight, executed.job_bytes);
             }
         }
@@ -175,10 +180,30 @@ impl Feeder {
         Feeding::Entries(flight.epoch, flight.entries)
     }
 
+    /// Goes on with the next flight that memory has: those before it are nowhere any more.
+    fn pass_over(&mut self, executed: Seq) {
+        self.is_alone = true;
+        while self.held.is_none()
+            && let Ok(live) = self.live.try_recv()
+        {
+            if live.seq < self.next {
+                self.feed.taken(&live);
+            } else {
+                self.held = Some(live);
+            }
+        }
+        let found = self.held.as_ref().map_or(executed.next(), |held| held.seq);
+        if found > self.next {
+            let (from, to) = (self.next.0, found.0 - 1);
+            tracing::error!(from, to, "flights are lost: the journal has forgotten them");
+            self.next = found;
+        }
+    }
+
     /// Checks a page: each job readable, of this shard, and the list without a gap.
     fn unpack(&mut self, page: &Page) -> Result<(), Stop> {
         self.paging = false;
-        let executed = self.feed.horizon().executed;
+        let Horizon { executed, forgotten, .. } = self.feed.horizon();
         if page.base > executed.next() {
             return Err(Stop::Gap { expected: executed.next(), found: page.base });
         }
@@ -191,6 +216,10 @@ impl Feeder {
                 return Ok(());
             }
         }
+        if page.jobs.is_empty() && self.next <= executed && forgotten {
+            self.pass_over(executed);
+            return Ok(());
+        }
         if page.jobs.is_empty() && self.next <= executed {
             return Err(Stop::Gap { expected: self.next, found: executed.next() });
         }
@@ -201,8 +230,15 @@ impl Feeder {
                 expected = expected.next();
                 continue;
             }
-            let Job { shard, first, flight, .. } =
+            let Job { shard, term, first, flight } =
                 job::decode(bytes).map_err(|error| Stop::Poison { seq: expected, error })?;
+            if term > self.term {
+                // a journal that went back has given this number to a successor's flight
+                return Err(Stop::Fenced(format!(
+                    "flight {expected} is of term {term}, ours is {}",
+                    self.term
+                )));
+            }
             if flight.seq != expected || shard != self.shard {
                 return Err(Stop::Gap { expected, found: flight.seq });
             }
@@ -221,3 +257,6 @@ impl Feeder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

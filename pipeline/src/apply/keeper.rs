@@ -18,6 +18,7 @@ use crate::{
     counters::Counters,
     epochs::OpenEpochs,
     failpoints,
+    feed::Feed,
     ids::JournaledIds,
     lookout::Lookout,
     ports::{
@@ -62,6 +63,7 @@ pub(crate) struct Keeper {
     pub(crate) backlog: Box<dyn Backlog>,
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) epochs: Arc<OpenEpochs>,
     pub(crate) journaled: Arc<JournaledIds>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -115,7 +117,8 @@ impl Keeper {
                 },
                 recv(ticks) -> _ => {
                     self.read_size();
-                    self.went_back();
+                    // what cannot be asked now is asked again
+                    let _ = self.went_back();
                     if let Some(from) = self.again.take() {
                         self.page(from, &mut retry);
                     }
@@ -137,19 +140,37 @@ impl Keeper {
         }
     }
 
-    /// Reads until it succeeds: without the page nothing can go on.
+    /// Reads until it succeeds: without the page nothing can go on. A journal without its last
+    /// flights is read again once it may have them, unless nobody will give it these.
     fn page(&mut self, from: Seq, retry: &mut Retry) {
         failpoints::pass("recover_page");
+        let mut was_whole = false;
         loop {
             match self.backlog.page(from, PAGE_JOBS) {
                 Ok(page) => {
-                    retry.succeeded();
                     // whatever came before was trimmed because every part has it
                     self.lookout.note_applied(Seq(page.base.0.saturating_sub(1)));
-                    if page.jobs.is_empty() && self.went_back() {
-                        self.again = Some(from);
-                        return;
+                    let lacks = page.jobs.is_empty() && page.base <= from;
+                    if lacks && !self.feed.horizon().forgotten {
+                        match self.went_back() {
+                            Ok(true) => {
+                                retry.succeeded();
+                                self.again = Some(from);
+                                return;
+                            }
+                            Ok(false) if was_whole => {}
+                            // it may have got its flights again between the two answers
+                            Ok(false) => {
+                                was_whole = true;
+                                continue;
+                            }
+                            Err(_) => {
+                                retry.pause();
+                                continue;
+                            }
+                        }
                     }
+                    retry.succeeded();
                     let first = from.max(page.base).0;
                     self.merger.paged(Seq((first + page.jobs.len() as u64).saturating_sub(1)));
                     // the worker is gone only when the process ends
@@ -312,16 +333,16 @@ impl Keeper {
 
     /// Whether the journal has forgotten flights: then its writer, which may have nothing to write,
     /// is told.
-    fn went_back(&mut self) -> bool {
+    fn went_back(&mut self) -> Result<bool, JournalFault> {
         // read first: whatever is executed meanwhile only adds to the fence
         let executed = self.lookout.executed();
         let Claim { term, nonce, .. } = self.claim;
         let expected = Fence { term, nonce, seq: executed, ..Fence::default() };
-        let behind = self.backlog.fence().is_ok_and(|found| expected.went_back(&found));
+        let behind = expected.went_back(&self.backlog.fence()?);
         if behind {
             self.lookout.doubt();
         }
-        behind
+        Ok(behind)
     }
 
     /// Has the journal's writer look at settings that are weaker than asked. It refuses to go on

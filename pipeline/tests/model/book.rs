@@ -75,7 +75,7 @@ impl Book {
         self.generation += 1;
     }
 
-    /// Whether there is an attempt without an answer.
+    /// How often each message must be counted at least, and may be at most.
     pub fn bounds(&self) -> BTreeMap<String, (u64, u64)> {
         let mut names: BTreeMap<Name, Vec<&Attempt>> = BTreeMap::new();
         for attempt in &self.attempts {

@@ -66,6 +66,11 @@ impl Life {
         !self.is_dead()
     }
 
+    /// Whether it dies at a call to come.
+    pub fn is_doomed(&self) -> bool {
+        self.doom.lock().unwrap().is_some()
+    }
+
     /// Ends the process: what it has asked for is done, and nothing that it asks from now on.
     pub fn end(&self) {
         self.dead.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What happens, and what must hold after each step and at the end.
+//! What happens, and what must hold after each step.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -6,16 +6,20 @@ use std::{
     time::Duration,
 };
 
-use errsift_ops::{fingerprint::Fingerprint, id::Seq};
+use errsift_ops::id::Seq;
 use errsift_pipeline::{
-    faulty::Faults, memory::MemoryErrors, ports::journal::Backlog, settings::Settings, stop::Stop,
+    faulty::Faults,
+    memory::{MemoryErrors, MemoryJournal},
+    ports::journal::Backlog,
+    settings::Settings,
+    stop::Stop,
 };
 
 use super::{
     book::{Book, Name},
     door::Doom,
     process::{Process, wait_until},
-    world::{World, counts},
+    world::{SHARD, World},
 };
 
 /// Longer than any test.
@@ -46,10 +50,12 @@ pub enum Step {
     Forget(u8),
     /// The journal loses everything.
     Empty,
-    /// A copy of the tables is made.
+    /// A copy of each store is made.
     Copy,
     /// The tables become one of the copies, if the journal holds the rest.
     Restore(u8),
+    /// The process ends as it should, and the journal becomes one of the copies.
+    Older(u8),
     /// The tables go away, or come back.
     Tables(bool),
     /// So does the journal.
@@ -60,6 +66,8 @@ pub enum Step {
     Pass(i64),
     /// Threads get on.
     Wait(u8),
+    /// Live counts come to show all that is executed.
+    Look,
 }
 
 /// What a run begins with.
@@ -72,40 +80,54 @@ pub struct Case {
     pub flush_ms: u64,
     /// Whether jobs stay in the journal after they are applied.
     pub trim_late: bool,
+    /// Whether only the journal has flights between their commit and apply.
+    pub paged: bool,
 }
 
 /// The processes, the stores and the model.
 pub struct Machine {
-    case: Case,
-    world: Arc<World>,
-    settings: Settings,
-    faults: Faults,
-    book: Book,
+    pub case: Case,
+    pub world: Arc<World>,
+    pub settings: Settings,
+    pub faults: Faults,
+    pub book: Book,
     /// Who took the shard last, if it lives.
-    newest: Option<Process>,
+    pub newest: Option<Process>,
     /// Those that it was taken from, and that do not know.
-    older: Vec<Process>,
-    copies: Vec<MemoryErrors>,
-    nonce: u64,
+    pub older: Vec<Process>,
+    pub copies: Vec<(MemoryJournal, MemoryErrors)>,
+    pub nonce: u64,
     /// The last flight before the journal lost some.
-    whole: Option<Seq>,
+    pub whole: Option<Seq>,
     /// Acknowledged events that processes have counted as lost.
-    lost: u64,
+    pub lost: u64,
     /// Whether the tables went back under a process that is alive.
-    went_back: bool,
+    pub went_back: bool,
+    /// Whether both stores have lost at once what they had confirmed.
+    pub both_lost: bool,
+    /// Whether the journal was put back and not taken since.
+    pub behind: bool,
+    /// Whether it ever was.
+    pub put_back: bool,
+    /// Whether the journal has forgotten ids that the process still has in memory.
+    pub ids_gone: bool,
+    /// Whether the journal may lack pending counts that it had since the process started.
+    pub pending_gone: bool,
 }
 
-type Done = Result<(), String>;
+pub type Done = Result<(), String>;
 
 impl Machine {
     pub fn new(case: Case) -> Self {
+        let standard = Settings::default();
         let settings = Settings {
             flush_interval: Duration::from_millis(case.flush_ms),
             workers: case.workers.try_into().unwrap(),
             watchdog: None,
             operator_metrics: false,
             trim_lag: if case.trim_late { EVER } else { Duration::ZERO },
-            ..Settings::default()
+            backlog_bytes_max: if case.paged { 0 } else { standard.backlog_bytes_max },
+            ..standard
         };
         Self {
             case,
@@ -120,6 +142,11 @@ impl Machine {
             whole: None,
             lost: 0,
             went_back: false,
+            both_lost: false,
+            behind: false,
+            put_back: false,
+            ids_gone: false,
+            pending_gone: false,
         }
     }
 
@@ -145,8 +172,11 @@ impl Machine {
             Step::Drain => self.drain()?,
             Step::Forget(flights) => self.forget(Some(*flights))?,
             Step::Empty => self.forget(None)?,
-            Step::Copy => self.copies.push(self.world.tables.backup()),
+            Step::Copy => {
+                self.copies.push((self.world.journal.backup(), self.world.tables.backup()));
+            }
             Step::Restore(copy) => self.restore(*copy)?,
+            Step::Older(copy) => self.older_journal(*copy)?,
             Step::Tables(away) => self.world.tables_away.store(*away, Ordering::SeqCst),
             Step::Journal(away) => self.world.journal_away.store(*away, Ordering::SeqCst),
             Step::Deliver => {
@@ -156,6 +186,7 @@ impl Machine {
             }
             Step::Pass(ms) => self.world.pass(*ms),
             Step::Wait(ms) => thread::sleep(Duration::from_millis((*ms).into())),
+            Step::Look => self.look()?,
         }
         self.listen()?;
         let wrong = self.world.wrong();
@@ -165,7 +196,17 @@ impl Machine {
     fn start(&mut self) {
         self.nonce += 1;
         self.went_back &= !self.older.is_empty();
-        self.newest = Process::start(&self.world, &self.settings, self.nonce, &self.faults);
+        self.pending_gone = false;
+        if std::mem::take(&mut self.ids_gone) {
+            self.book.ids_forgotten();
+        }
+        let mut faults = self.faults.clone();
+        if std::mem::take(&mut self.behind) {
+            // only the tables can tell
+            self.world.tables_away.store(false, Ordering::SeqCst);
+            faults = Faults::new(0, 0);
+        }
+        self.newest = Process::start(&self.world, &self.settings, self.nonce, &faults);
     }
 
     fn offer(&mut self, events: &[What], answered: bool) -> Done {
@@ -206,7 +247,7 @@ impl Machine {
     }
 
     /// Takes in answers, buries the dead, and lets those stop who must.
-    fn listen(&mut self) -> Done {
+    pub fn listen(&mut self) -> Done {
         let now_ms = self.world.now_ms();
         let mut stops = Vec::new();
         for process in self.newest.iter_mut().chain(&mut self.older) {
@@ -221,29 +262,14 @@ impl Machine {
             match stops.remove(0) {
                 None => {}
                 Some(Stop::JournalRegressed { .. }) => return self.regressed(),
-                Some(Stop::ErrorsRegressed { .. }) if self.went_back => self.kill(),
-                Some(Stop::JournalBehind { .. }) => self.kill(),
-                Some(stop) => {
-                    let mut journal = self.world.journal.backup();
-                    let (fence, page) =
-                        (journal.fence().unwrap(), journal.page(Seq(1), 99).unwrap());
-                    let guard = self.world.tables.guards(super::world::SHARD)[0];
-                    let jobs = page.jobs.len();
-                    return Err(format!(
-                        "the holder stopped: {stop}; {fence:?}, {jobs} jobs from {:?}, {guard:?}",
-                        page.base
-                    ));
-                }
+                Some(stop) if self.may_stop(&stop) => self.kill(),
+                Some(stop) => return Err(self.stopped(&stop)),
             }
         }
         for (at, stop) in stops.into_iter().enumerate().rev() {
             match stop {
                 None => {}
-                Some(Stop::Fenced(_) | Stop::JournalBehind { .. }) => {
-                    let older = self.older.remove(at);
-                    self.book.heard(older.kill(), now_ms);
-                }
-                Some(Stop::ErrorsRegressed { .. }) if self.went_back => {
+                Some(stop) if matches!(stop, Stop::Fenced(_)) || self.may_stop(&stop) => {
                     let older = self.older.remove(at);
                     self.book.heard(older.kill(), now_ms);
                 }
@@ -253,174 +279,62 @@ impl Machine {
         Ok(())
     }
 
-    fn kill(&mut self) {
+    /// Whether this ends a process that holds the shard, and the next start makes it good.
+    pub fn may_stop(&self, stop: &Stop) -> bool {
+        match stop {
+            Stop::ErrorsRegressed { .. } => self.went_back,
+            Stop::JournalBehind { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub fn stopped(&self, stop: &Stop) -> String {
+        let mut journal = self.world.journal.backup();
+        let (fence, page) = (journal.fence().unwrap(), journal.page(Seq(1), 99).unwrap());
+        let (guard, jobs) = (self.world.tables.guards(SHARD)[0], page.jobs.len());
+        format!(
+            "the holder stopped: {stop}; {fence:?}, {jobs} jobs from {:?}, {guard:?}",
+            page.base
+        )
+    }
+
+    pub fn kill(&mut self) {
         if let Some(process) = self.newest.take() {
             self.book.heard(process.kill(), self.world.now_ms());
         }
     }
 
-    fn kill_older(&mut self) {
+    pub fn kill_older(&mut self) {
         for older in std::mem::take(&mut self.older) {
             self.book.heard(older.kill(), self.world.now_ms());
         }
     }
 
-    /// A journal that cannot be healed: what is in memory is applied, and the process ends.
-    fn regressed(&mut self) -> Done {
-        let Some(process) = self.newest.take() else { return Ok(()) };
-        self.whole = None;
-        self.book.ids_forgotten();
-        self.world.lost();
-        self.lost += process.counters.acked_lost.get();
+    /// Has both stores answer.
+    pub fn back(&self) {
         self.world.tables_away.store(false, Ordering::SeqCst);
         self.world.journal_away.store(false, Ordering::SeqCst);
-        let life = Arc::clone(&process.life);
-        // what it had yet to read from the journal is gone: then it ends at its deadline
-        let answers = process.drain().unwrap_or_default();
-        life.end();
-        self.book.heard(answers, self.world.now_ms());
-        Ok(())
     }
 
-    fn drain(&mut self) -> Done {
+    /// Drains the process; one that stops after all, or dies, is dead then.
+    pub fn drain(&mut self) -> Done {
         self.heal()?;
+        self.back();
         let Some(process) = self.newest.take() else { return Ok(()) };
-        self.world.tables_away.store(false, Ordering::SeqCst);
-        self.world.journal_away.store(false, Ordering::SeqCst);
-        if !process.life.doom(None) || self.went_back {
+        if process.life.is_doomed() || process.life.is_dead() {
             self.newest = Some(process);
             self.kill();
             return Ok(());
         }
-        let asked = process.asked;
-        let answers = process.drain().ok_or("does not end")?;
-        if answers.len() != asked {
-            return Err(format!("{} answers of {asked} at the end", answers.len()));
-        }
+        let (asked, life) = (process.asked, Arc::clone(&process.life));
+        let (answers, stop) = process.drain().ok_or("does not end")?;
+        life.end();
+        let unanswered = asked - answers.len();
         self.book.heard(answers, self.world.now_ms());
-        Ok(())
-    }
-
-    /// The journal loses flights, under a process that has given it some.
-    fn forget(&mut self, flights: Option<u8>) -> Done {
-        self.heal()?;
-        let Some(process) = &self.newest else { return Ok(()) };
-        // of two stores that lose what they confirmed at the same time, nothing is promised
-        if !process.life.doom(None) || self.went_back {
-            return Ok(());
+        match stop {
+            None if unanswered > 0 => Err(format!("{unanswered} of {asked} got no answer")),
+            Some(stop) if !self.may_stop(&stop) => Err(self.stopped(&stop)),
+            _ => Ok(()),
         }
-        // connections end with the server that forgets
-        self.world.cut();
-        self.world.journal_away.store(false, Ordering::SeqCst);
-        let before = self.world.journal.clone().fence().unwrap().seq;
-        match flights {
-            Some(flights) => {
-                self.world.journal.forget(flights.into());
-            }
-            None => {
-                self.kill_older();
-                self.book.ids_forgotten();
-                self.world.journal.empty();
-            }
-        }
-        self.whole = Some(before);
-        Ok(())
-    }
-
-    /// Waits until the journal has again what it lost.
-    fn heal(&mut self) -> Done {
-        let Some(whole) = self.whole else { return Ok(()) };
-        self.world.journal_away.store(false, Ordering::SeqCst);
-        let mut wrong = Ok(());
-        let healed = wait_until(|| {
-            wrong = self.listen();
-            let fence = self.world.journal.clone().fence().unwrap();
-            wrong.is_err() || self.whole.is_none() || fence.seq >= whole
-        });
-        self.whole = None;
-        wrong?;
-        if healed { Ok(()) } else { Err(format!("the journal never got {whole:?} again")) }
-    }
-
-    /// The tables lose what they committed since one of the copies.
-    fn restore(&mut self, copy: u8) -> Done {
-        self.heal()?;
-        if !self.case.trim_late {
-            // one that is about to trim has read the guards already
-            self.kill();
-            self.kill_older();
-        }
-        let at = usize::from(copy) % self.copies.len().max(1);
-        let Some(copy) = self.copies.get(at) else { return Ok(()) };
-        if self.world.holds_what_lacks(copy) {
-            self.went_back = true;
-            self.world.restore_tables(copy);
-        }
-        Ok(())
-    }
-
-    /// Ends all faults, has the last process settle everything, and compares with the model.
-    pub fn settle(mut self) -> Done {
-        self.heal()?;
-        self.world.tables_away.store(false, Ordering::SeqCst);
-        self.world.journal_away.store(false, Ordering::SeqCst);
-        self.world.deliver();
-        if !self.went_back && self.case.seed.is_multiple_of(2) {
-            self.drain()?;
-        }
-        self.kill();
-        self.kill_older();
-        let settings = Settings { trim_lag: Duration::ZERO, ..self.settings.clone() };
-        let last = Process::start(&self.world, &settings, u64::MAX, &Faults::new(0, 0));
-        let last = last.ok_or("the last process cannot start")?;
-        let counters = Arc::clone(&last.counters);
-        last.drain().ok_or("the last process does not end")?;
-        let wrong = self.world.wrong();
-        if !wrong.is_empty() {
-            return Err(wrong.join("; "));
-        }
-        self.compare()?;
-        let differences = (counters.acked_difference.get(), counters.applied_difference.get());
-        if differences != (0, 0) {
-            return Err(format!("the ledger's differences are {differences:?}: {counters:?}"));
-        }
-        self.nothing_left()
-    }
-
-    fn compare(&self) -> Done {
-        let counts = counts(&self.world.tables)?;
-        let bounds = self.book.bounds();
-        let mut missing = 0;
-        for (name, (least, most)) in &bounds {
-            let count = counts.get(name).copied().unwrap_or(0);
-            missing += least.saturating_sub(count);
-            if count > *most || (count < *least && self.lost == 0) {
-                return Err(format!("{name} is counted {count}, not {least}..={most}"));
-            }
-        }
-        if missing > self.lost {
-            return Err(format!("{missing} are missing, {} are said to be lost", self.lost));
-        }
-        match counts.keys().find(|name| !bounds.contains_key(*name)) {
-            Some(name) => Err(format!("{name} was never sent")),
-            None => Ok(()),
-        }
-    }
-
-    /// All that was journaled is applied: no job is left, and nothing is pending.
-    fn nothing_left(&self) -> Done {
-        let mut journal = self.world.journal.clone();
-        let left = journal.size().unwrap();
-        if left.jobs > 0 {
-            return Err(format!("{left:?} after all was applied"));
-        }
-        let epochs = self.world.epochs();
-        let names: Vec<Fingerprint> = self.world.tables.counts().into_keys().collect();
-        let pending = journal.pending_all(&names, &epochs).unwrap();
-        let pending: u64 = pending.into_iter().flatten().sum();
-        if pending > 0 {
-            return Err(format!("{pending} are pending after all was applied"));
-        }
-        Ok(())
     }
 }

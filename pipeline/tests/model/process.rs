@@ -1,7 +1,6 @@
 //! A process under test: a pipeline, who waits for it, and what they were told.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -9,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use errsift_ops::{decode::Received, id::Nonce};
+use errsift_ops::{decode::Received, fingerprint::Fingerprint, id::Nonce};
 use errsift_pipeline::{
     ack::{Outcome, Waiter},
     counters::Counters,
     faulty::{Faults, Faulty},
-    ports::clock::Clock,
+    live::{self, LiveFault},
+    ports::{clock::Clock, errors::Errors},
     settings::Settings,
     start::{Pipeline, Stores, start},
     stop::Stop,
@@ -22,11 +22,12 @@ use errsift_pipeline::{
 
 use super::{
     door::{Door, Life},
-    world::World,
+    world::{SHARD, World},
 };
 
-/// How long a test waits for what must come, in real time.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a test waits for what must come, in real time: pauses between attempts grow to 2 s, and
+/// many cases run at once.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_micros(300);
 
 /// Waits until `is_so`, and says whether it came.
@@ -40,6 +41,9 @@ pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
         so
     })
 }
+
+/// What became of attempts, by their numbers.
+pub type Answers = Vec<(usize, Outcome)>;
 
 /// Tells what it hears unless its process is dead.
 pub struct Client {
@@ -102,7 +106,7 @@ impl Process {
     }
 
     /// What was told since it was last asked.
-    pub fn answers(&mut self) -> Vec<(usize, Outcome)> {
+    pub fn answers(&mut self) -> Answers {
         let answers: Vec<_> = self.heard.1.try_iter().collect();
         self.asked -= answers.len();
         answers
@@ -114,7 +118,7 @@ impl Process {
     }
 
     /// Kills it. What it leaves behind ends by itself, or waits for ever.
-    pub fn kill(mut self) -> Vec<(usize, Outcome)> {
+    pub fn kill(mut self) -> Answers {
         self.life.end();
         let answers = self.answers();
         let Pipeline { intake, running, .. } = self.pipeline;
@@ -123,16 +127,29 @@ impl Process {
         answers
     }
 
-    /// Drains it; `None` if it does not end.
-    pub fn drain(self) -> Option<BTreeMap<usize, Outcome>> {
-        let Pipeline { intake, running, .. } = self.pipeline;
+    /// Live counts of the errors with these fingerprints, as its readers see them.
+    pub fn live(&self, names: &[Fingerprint]) -> Result<Vec<u64>, LiveFault> {
+        let mut door = Door(Arc::clone(&self.life));
+        let mut reader = door.reader();
+        let epochs = self.pipeline.epochs.waiting();
+        let row = |name| live::read(SHARD, name, &epochs, &mut door, &mut *reader);
+        names.iter().map(row).map(|row| Ok(row?.count)).collect()
+    }
+
+    /// Drains it, until it ends or must not go on; `None` if neither comes.
+    pub fn drain(self) -> Option<(Answers, Option<Stop>)> {
+        let Pipeline { intake, running, stops, .. } = self.pipeline;
         drop(intake);
         let (send, ended) = channel();
         std::thread::spawn(move || {
             running.join();
             let _ = send.send(());
         });
-        ended.recv_timeout(PATIENCE).ok()?;
-        Some(self.heard.1.try_iter().collect())
+        let mut stop = None;
+        let came = wait_until(|| {
+            stop = stops.try_recv().ok();
+            stop.is_some() || ended.try_recv().is_ok()
+        });
+        came.then(|| (self.heard.1.try_iter().collect(), stop))
     }
 }

@@ -11,8 +11,9 @@ use std::{
 };
 
 use errsift_ops::{
+    fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
-    job,
+    job::{self, Job},
     timestamp::Timestamp,
 };
 use errsift_pipeline::{
@@ -51,9 +52,12 @@ struct Seen {
     /// Who took the shard last.
     holder: Option<Writer>,
     late: Vec<Late>,
-    /// Epochs of executed flights that hold something.
+    /// Epochs of executed flights that hold something, but for those that are gone for good.
     epochs: BTreeSet<Epoch>,
+    /// Events in all flights ever executed.
+    executed: BTreeMap<(Epoch, Fingerprint), u64>,
     guards: Option<Guards>,
+    renumbered: bool,
     wrong: Vec<String>,
 }
 
@@ -143,6 +147,10 @@ impl World {
             if !flight.entries.is_empty() {
                 seen.epochs.insert(flight.epoch);
             }
+            for entry in &flight.entries {
+                let executed = seen.executed.entry((flight.epoch, entry.fingerprint));
+                *executed.or_default() += entry.tally.count;
+            }
         }
         drop(seen);
         done(result);
@@ -166,20 +174,57 @@ impl World {
         }
     }
 
-    /// Epochs that held something.
-    pub fn epochs(&self) -> Vec<Epoch> {
-        self.seen().epochs.iter().copied().collect()
+    /// Events executed of each error.
+    pub fn executed(&self) -> BTreeMap<Fingerprint, u64> {
+        let mut executed = BTreeMap::new();
+        for ((_, name), events) in &self.seen().executed {
+            *executed.entry(*name).or_default() += events;
+        }
+        executed
     }
 
-    /// Notes that flights are gone for good: their epochs may be passed by.
+    /// Epochs in which events were executed.
+    pub fn epochs(&self) -> Vec<Epoch> {
+        let epochs: BTreeSet<_> = self.seen().executed.keys().map(|(epoch, _)| *epoch).collect();
+        epochs.into_iter().collect()
+    }
+
+    /// Notes that flights are gone for good: epochs of which the journal has none may be passed by.
     pub fn lost(&self) {
-        self.seen().epochs.clear();
+        let mut seen = self.seen();
+        let left: BTreeSet<_> =
+            jobs(&self.journal.backup()).into_iter().map(|job| job.flight.epoch).collect();
+        seen.epochs.retain(|epoch| left.contains(epoch));
+        seen.renumbered = true;
+    }
+
+    /// Notes that any flight may be gone for good.
+    pub fn lost_all(&self) {
+        let mut seen = self.seen();
+        seen.epochs.clear();
+        seen.renumbered = true;
+    }
+
+    /// Notes that numbers of flights may be given once more, in later epochs.
+    pub fn renumbered(&self) {
+        self.seen().renumbered = true;
     }
 
     /// Puts older tables in the place of these.
     pub fn restore_tables(&self, backup: &MemoryErrors) {
         self.tables.restore(backup);
         self.seen().guards = None;
+    }
+
+    /// Whether every part has all that the journal has ever had, and its words.
+    pub fn all_applied(&self) -> bool {
+        let fence = self.journal.clone().fence().unwrap();
+        let guards = self.tables.guards(SHARD);
+        let events: u64 = guards.iter().map(|guard| guard.events).sum();
+        let words = self.tables.messages();
+        let worded = self.tables.counts().keys().all(|name| words.contains_key(name));
+        let passed = guards.iter().all(|guard| guard.epoch >= fence.epoch);
+        events == fence.events && passed && worded
     }
 
     /// Whether the journal still holds all that `tables` lack.
@@ -196,12 +241,13 @@ impl World {
         let journal = self.journal.backup();
         let mut wrong = std::mem::take(&mut seen.wrong);
         wrong.extend(wrong_in(&journal));
+        wrong.extend(too_much_pending(&journal, &seen.executed));
         let guards = self.tables.guards(SHARD);
         if let Some(before) = &seen.guards {
             for (part, (before, now)) in before.iter().zip(&guards).enumerate() {
                 if (now.epoch, now.seq, now.term) < (before.epoch, before.seq, before.term)
                     || now.term < before.term
-                    || now.seq < before.seq
+                    || (now.seq < before.seq && !seen.renumbered)
                     || now.events < before.events
                 {
                     wrong.push(format!("part {part} went from {before:?} to {now:?}"));
@@ -243,6 +289,34 @@ fn wrong_in(journal: &MemoryJournal) -> Vec<String> {
         wrong.push(format!("the list ends before {next:?}, the fence is {fence:?}"));
     }
     wrong
+}
+
+/// The jobs that can be read, in order.
+fn jobs(journal: &MemoryJournal) -> Vec<Job> {
+    let mut journal = journal.clone();
+    let (mut next, mut jobs) = (Seq(1), Vec::new());
+    loop {
+        let page = journal.page(next, 64).unwrap();
+        if page.jobs.is_empty() {
+            return jobs;
+        }
+        next = Seq(next.max(page.base).0 + page.jobs.len() as u64);
+        jobs.extend(page.jobs.iter().filter_map(|bytes| job::decode(bytes).ok()));
+    }
+}
+
+/// Nothing is pending that was not executed, whoever counts it anew.
+fn too_much_pending(
+    journal: &MemoryJournal,
+    executed: &BTreeMap<(Epoch, Fingerprint), u64>,
+) -> Option<String> {
+    let mut journal = journal.clone();
+    let mut too_much = |epoch: Epoch, name: Fingerprint, events: u64| {
+        let pending = journal.pending(&name, &[epoch]).unwrap()[0];
+        (pending > events)
+            .then(|| format!("{pending} of {name} are pending in {epoch}, executed are {events}"))
+    };
+    executed.iter().find_map(|((epoch, name), events)| too_much(*epoch, *name, *events))
 }
 
 /// How often each message is counted, by its text. Every count must have its words.
