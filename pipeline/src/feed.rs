@@ -47,6 +47,8 @@ pub(crate) struct Horizon {
     pub(crate) closed: Option<(Epoch, Seq)>,
     /// Whether no flight will follow.
     pub(crate) ended: bool,
+    /// Whether the journal has forgotten flights that it is not given again.
+    pub(crate) forgotten: bool,
 }
 
 /// Shared by ingest, which writes it, and apply's first worker, which reads it.
@@ -78,7 +80,8 @@ impl Feed {
     ) -> (Arc<Self>, Receiver<Executed>) {
         let (flights, receiver) = bounded(FEED_FLIGHTS_MAX);
         let closed = Some((fence.epoch, fence.seq));
-        let horizon = Mutex::new(Horizon { executed: fence.seq, closed, ended: false });
+        let horizon =
+            Mutex::new(Horizon { executed: fence.seq, closed, ended: false, forgotten: false });
         epochs.ended(fence.epoch, fence.events);
         counters.pulse.closed.set(fence.epoch.0);
         let feed = Self {
@@ -125,6 +128,12 @@ impl Feed {
         self.change(|horizon| horizon.closed = Some((epoch, seq)));
         failpoints::pass("epoch_closed");
         self.wake.wake();
+    }
+
+    /// Says that the journal has forgotten flights, and that nobody gives it these again: what
+    /// memory does not have either is gone.
+    pub(crate) fn note_forgotten(&self) {
+        self.change(|horizon| horizon.forgotten = true);
     }
 
     /// Says that no flight will follow.

@@ -136,6 +136,8 @@ impl Journaled {
 /// Reads back which events were stored lately: from the jobs of the journal that has come to
 /// `executed`, and from what trims have kept. `wall` and `now` are the same moment on both clocks.
 ///
+/// Also says where the journal begins: every part has what came before.
+///
 /// To be called once the shard is taken. Jobs are read before what is kept, so that a predecessor
 /// that trims meanwhile hides nothing. Ones that cannot be read are left to apply to report.
 pub(crate) fn recover(
@@ -144,8 +146,8 @@ pub(crate) fn recover(
     executed: Seq,
     (wall, now): (Timestamp, Duration),
     journaled: &JournaledIds,
-) -> Result<RecentIds<u64>, JournalFault> {
-    let mut found = of_jobs(backlog, care, executed, since(wall))?;
+) -> Result<(RecentIds<u64>, Seq), JournalFault> {
+    let (mut found, base) = of_jobs(backlog, care, executed, since(wall))?;
     let kept = patiently(|| backlog.kept_ids())?;
     journaled.lock().kept.extend(kept.iter().map(|ids| (ids.received, ids.ids.len())));
     found.extend(kept);
@@ -161,16 +163,17 @@ pub(crate) fn recover(
             recent.keep(id, until);
         }
     }
-    Ok(recent)
+    Ok((recent, base))
 }
 
-/// The ids of all jobs since `since`, read page by page from the last one back.
+/// The ids of all jobs since `since`, read page by page from the last one back, and where the
+/// journal begins.
 fn of_jobs(
     backlog: &mut dyn Backlog,
     care: (&Claim, Recovery),
     executed: Seq,
     since: Timestamp,
-) -> Result<Vec<JobIds>, JournalFault> {
+) -> Result<(Vec<JobIds>, Seq), JournalFault> {
     let mut found = Vec::new();
     let mut end = executed.0;
     loop {
@@ -188,7 +191,7 @@ fn of_jobs(
         }
         let old = newest.is_some_and(|newest| newest < since);
         if old || page.jobs.is_empty() || from <= page.base.max(Seq(1)) {
-            return Ok(found);
+            return Ok((found, page.base));
         }
         end = from.0 - 1;
     }

@@ -12,7 +12,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use errsift_ops::{
     fingerprint::Fingerprint,
-    id::{Epoch, Nonce, Part},
+    id::{Epoch, Nonce, Part, Seq},
     recent_ids::RecentIds,
 };
 use timely::{CommunicationConfig, WorkerConfig, communication::WorkerGuards};
@@ -126,7 +126,7 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let Taken { armed, before, unseen, recovery, journaled, ids } =
+    let Taken { armed, base, before, unseen, recovery, journaled, ids } =
         take::take(settings, &mut stores, &*clock, nonce)?;
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
@@ -163,6 +163,7 @@ pub fn start<W: Waiter>(
 
     let ingest_wake = Arc::new(Wake::default());
     let lookout = Arc::new(Lookout::new(fence.seq, Arc::clone(&ingest_wake)));
+    lookout.note_applied(Seq(base.0.saturating_sub(1)));
     let keeper = shared.spawn_keeper(
         settings,
         (stores.backlog, recovery, fence),
@@ -172,7 +173,7 @@ pub fn start<W: Waiter>(
     let apply = shared.spawn_apply(settings.workers.get(), |keeper| {
         let standing = (Arc::clone(&epochs), Arc::clone(&shared.journaled));
         Feeder::new(
-            settings.shard,
+            &claim,
             (Arc::clone(&feed), live),
             (keeper, pages),
             standing,
@@ -259,6 +260,7 @@ impl Shared {
             backlog,
             errors: self.errors.writer(),
             claim: self.claim,
+            feed: Arc::clone(feed),
             epochs: Arc::clone(&self.epochs),
             journaled: Arc::clone(&self.journaled),
             clock: Arc::clone(&self.clock),

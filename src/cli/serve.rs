@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use crossbeam_channel::RecvTimeoutError;
 use errsift_ops::{
     batch::Batch,
     decode::Received,
@@ -294,7 +295,13 @@ fn exit_on_stop(
         if stop.wants_drain() {
             code.store(exit_code, Ordering::Relaxed);
             told.notify_one();
-            thread::sleep(DRAIN_MAX);
+            // what is in memory is applied, unless that must not go on either
+            match stops.recv_timeout(DRAIN_MAX) {
+                Ok(stop) => tracing::error!(%stop, exit_code, "cannot drain"),
+                Err(RecvTimeoutError::Timeout) => {}
+                // drained: the process is about to end
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(DRAIN_MAX),
+            }
         }
         crate::logging::finish();
         std::process::exit(i32::from(exit_code));

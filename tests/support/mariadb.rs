@@ -90,7 +90,7 @@ impl Mariadb {
         let held = self.runtime.block_on(async {
             let mut conn = Conn::new(opts).await?;
             for sql in statements {
-                conn.query_drop(sql).await?;
+                conn.query_drop(*sql).await?;
             }
             Ok::<Conn, mysql_async::Error>(conn)
         });

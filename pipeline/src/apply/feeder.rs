@@ -17,9 +17,9 @@ use crate::{
     },
     epochs::OpenEpochs,
     failpoints,
-    feed::{Executed, Feed},
+    feed::{Executed, Feed, Horizon},
     ids::JournaledIds,
-    ports::journal::Page,
+    ports::{errors::Claim, journal::Page},
     stop::Stop,
 };
 
@@ -55,6 +55,8 @@ enum Care {
 /// apply has lagged, what did not fit into memory does.
 pub(crate) struct Feeder {
     shard: Shard,
+    /// This writer's generation.
+    term: Term,
     feed: Arc<Feed>,
     live: Receiver<Executed>,
     pages: Receiver<Page>,
@@ -73,6 +75,8 @@ pub(crate) struct Feeder {
     held: Option<Executed>,
     paged: std::collections::VecDeque<(usize, Flight)>,
     paging: bool,
+    /// Whether the journal ends before `next` for good.
+    is_alone: bool,
     /// Epochs up to here, and flights up to there, were journaled by an earlier process.
     recovered: Epoch,
     recovered_seq: Seq,
@@ -80,7 +84,7 @@ pub(crate) struct Feeder {
     told: bool,
     care: Care,
     /// The term of the last job that was read.
-    term: Term,
+    read_term: Term,
     reset: Epoch,
     epoch: Epoch,
     /// Bytes of jobs in the dataflow, by epoch.
@@ -92,7 +96,7 @@ impl Feeder {
     /// an earlier process, and what was pending in them is counted anew. If `careful`, their jobs
     /// are fed one at a time.
     pub(crate) fn new(
-        shard: Shard,
+        claim: &Claim,
         (feed, live): (Arc<Feed>, Receiver<Executed>),
         (keeper, pages): (Sender<Keep>, Receiver<Page>),
         (epochs, journaled): (Arc<OpenEpochs>, Arc<JournaledIds>),
@@ -101,7 +105,8 @@ impl Feeder {
     ) -> Self {
         let recovered_seq = feed.horizon().executed;
         Self {
-            shard,
+            shard: claim.shard,
+            term: claim.term,
             feed,
             live,
             pages,
@@ -116,11 +121,12 @@ impl Feeder {
             held: None,
             paged: std::collections::VecDeque::new(),
             paging: false,
+            is_alone: false,
             recovered,
             recovered_seq,
             told: false,
             care: if careful { Care::Next } else { Care::Off },
-            term: Term::default(),
+            read_term: Term::default(),
             reset: Epoch::default(),
             epoch: Epoch::default(),
             fed: BTreeMap::new(),
@@ -207,15 +213,14 @@ impl Feeder {
         // what was blank at the end of the last page
         self.next = self.next.max(self.page_from);
         while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
-            if executed.seq > self.next {
+            let is_next = executed.seq == self.next && executed.flight.is_some();
+            let may_give = || self.is_alone || self.feed.reach.give_live(executed.seq);
+            if executed.seq > self.next || (is_next && !may_give()) {
                 self.held = Some(executed);
                 break;
             }
             self.feed.taken(&executed);
-            if executed.seq == self.next
-                && let Some(flight) = executed.flight
-                && self.feed.reach.give_live(flight.seq)
-            {
+            if let Some(flight) = executed.flight.filter(|_| is_next) {
                 self.read = self.read.max(flight.seq);
                 return self.give(flight, executed.job_bytes);
             }
@@ -244,10 +249,30 @@ impl Feeder {
         Feeding::Entries(flight.epoch, flight.entries)
     }
 
+    /// Goes on with the next flight that memory has: those before it are nowhere any more.
+    fn pass_over(&mut self, executed: Seq) {
+        self.is_alone = true;
+        while self.held.is_none()
+            && let Ok(live) = self.live.try_recv()
+        {
+            if live.seq < self.next {
+                self.feed.taken(&live);
+            } else {
+                self.held = Some(live);
+            }
+        }
+        let found = self.held.as_ref().map_or(executed.next(), |held| held.seq);
+        if found > self.next {
+            let (from, to) = (self.next.0, found.0 - 1);
+            tracing::error!(from, to, "flights are lost: the journal has forgotten them");
+            self.next = found;
+        }
+    }
+
     /// Checks a page: each job readable, of this shard, and the list without a gap.
     fn unpack(&mut self, page: &Page) -> Result<(), Stop> {
         self.paging = false;
-        let executed = self.feed.horizon().executed;
+        let Horizon { executed, forgotten, .. } = self.feed.horizon();
         if page.base > executed.next() {
             return Err(Stop::Gap { expected: executed.next(), found: page.base });
         }
@@ -259,6 +284,10 @@ impl Feeder {
                 // what is executed since it was read is not in it
                 return Ok(());
             }
+        }
+        if page.jobs.is_empty() && self.next <= executed && forgotten {
+            self.pass_over(executed);
+            return Ok(());
         }
         if page.jobs.is_empty() && self.next <= executed {
             return Err(Stop::Gap { expected: self.next, found: executed.next() });
@@ -283,6 +312,12 @@ impl Feeder {
                     break;
                 }
             };
+            if job.term > self.term {
+                // a journal that went back has given this number to a successor's flight
+                let (term, ours) = (job.term, self.term);
+                let found = format!("flight {expected} is of term {term}, ours is {ours}");
+                return Err(Stop::Fenced(found));
+            }
             if job.flight.seq != expected || job.shard != self.shard {
                 return Err(Stop::Gap { expected, found: job.flight.seq });
             }
@@ -293,7 +328,7 @@ impl Feeder {
                 self.read = expected;
             }
             expected = expected.next();
-            self.term = job.term;
+            self.read_term = job.term;
             self.paged.push_back((bytes.len(), job.flight));
         }
         self.page_from = expected;
@@ -319,10 +354,14 @@ impl Feeder {
     /// stands there then.
     fn set_aside(&mut self, seq: Seq, jobs: &[Bytes], error: &JobError) {
         let Some((job, following)) = jobs.split_first() else { return };
-        let before = Some((self.term, self.epoch)).filter(|(_, epoch)| *epoch != Epoch::default());
+        let before =
+            Some((self.read_term, self.epoch)).filter(|(_, epoch)| *epoch != Epoch::default());
         let readable = following.iter().find_map(|job| job::decode(job).ok());
         let after: Option<Place> = readable.map(|job| (job.term, job.flight.epoch));
         let unreadable = Unreadable::between((self.shard, seq), job, error, before, after);
         self.paging = self.keeper.try_send(Keep::SetAside(unreadable)).is_ok();
     }
 }
+
+#[cfg(test)]
+mod tests;

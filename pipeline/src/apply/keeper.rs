@@ -19,13 +19,14 @@ use crate::{
     counters::Counters,
     epochs::OpenEpochs,
     failpoints,
+    feed::Feed,
     ids::JournaledIds,
     lookout::Lookout,
     ports::{
         clock::Clock,
         dead::Recovery,
         errors::{Claim, ErrorsWriter},
-        journal::{Backlog, Fence, Page},
+        journal::{Backlog, Fence, JournalFault, Page},
     },
     settings::PAGE_JOBS,
     stop::Stop,
@@ -73,6 +74,7 @@ pub(crate) struct Keeper {
     pub(crate) backlog: Box<dyn Backlog>,
     pub(crate) errors: Box<dyn ErrorsWriter>,
     pub(crate) claim: Claim,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) epochs: Arc<OpenEpochs>,
     pub(crate) journaled: Arc<JournaledIds>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -158,7 +160,8 @@ impl Keeper {
 
     fn tick(&mut self, hand: &mut InHand, retry: &mut Retry) {
         self.read_size();
-        self.went_back();
+        // what cannot be asked now is asked again
+        let _ = self.went_back();
         if let Some(keep) = self.again.take() {
             self.keep(keep, hand, retry);
         }
@@ -171,12 +174,10 @@ impl Keeper {
     fn page(&mut self, from: Seq, retry: &mut Retry) {
         failpoints::pass("recover_page");
         let jobs_max = if self.recovery.is_careful() { 1 } else { PAGE_JOBS };
-        let page = self.read_page(from, jobs_max, retry);
-        if page.jobs.is_empty() && self.went_back() {
-            self.again = Some(Keep::Page(from));
-            return;
+        match self.read_page(from, jobs_max, retry) {
+            Some(page) => self.send(from, page),
+            None => self.again = Some(Keep::Page(from)),
         }
-        self.send(from, page);
     }
 
     /// Hands over what was read from `from` on.
@@ -188,15 +189,36 @@ impl Keeper {
         self.wake.wake();
     }
 
-    /// Reads until it succeeds: without the page nothing can go on.
-    fn read_page(&mut self, from: Seq, jobs_max: usize, retry: &mut Retry) -> Page {
+    /// Reads until it succeeds: without the page nothing can go on. `None` if the journal lacks its
+    /// last flights: it is read again once it may have them, unless nobody will give it these.
+    fn read_page(&mut self, from: Seq, jobs_max: usize, retry: &mut Retry) -> Option<Page> {
+        let mut was_whole = false;
         loop {
             match self.backlog.page(from, jobs_max) {
                 Ok(page) => {
-                    retry.succeeded();
                     // whatever came before was trimmed because every part has it
                     self.lookout.note_applied(Seq(page.base.0.saturating_sub(1)));
-                    return page;
+                    let lacks = page.jobs.is_empty() && page.base <= from;
+                    if lacks && !self.feed.horizon().forgotten {
+                        match self.went_back() {
+                            Ok(true) => {
+                                retry.succeeded();
+                                return None;
+                            }
+                            Ok(false) if was_whole => {}
+                            // it may have got its flights again between the two answers
+                            Ok(false) => {
+                                was_whole = true;
+                                continue;
+                            }
+                            Err(_) => {
+                                retry.pause();
+                                continue;
+                            }
+                        }
+                    }
+                    retry.succeeded();
+                    return Some(page);
                 }
                 Err(fault) => {
                     if retry.worth_a_line() {
@@ -258,16 +280,16 @@ impl Keeper {
 
     /// Whether the journal has forgotten flights: then its writer, which may have nothing to write,
     /// is told.
-    fn went_back(&mut self) -> bool {
+    fn went_back(&mut self) -> Result<bool, JournalFault> {
         // read first: whatever is executed meanwhile only adds to the fence
         let executed = self.lookout.executed();
         let Claim { term, nonce, .. } = self.claim;
         let expected = Fence { term, nonce, seq: executed, ..Fence::default() };
-        let behind = self.backlog.fence().is_ok_and(|found| expected.went_back(&found));
+        let behind = expected.went_back(&self.backlog.fence()?);
         if behind {
             self.lookout.doubt();
         }
-        behind
+        Ok(behind)
     }
 
     /// Has the journal's writer look at settings that are weaker than asked. It refuses to go on

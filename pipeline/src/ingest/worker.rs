@@ -135,6 +135,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         let stop = sealer.borrow_mut().take_stop();
         if let Some(stop) = stop {
             if stop.wants_drain() {
+                feed.note_forgotten();
                 end(&mut sealer.borrow_mut(), &feed);
             }
             return Some(stop);

@@ -23,7 +23,7 @@ use crate::ports::errors::{
 #[derive(Clone, Debug, Default)]
 pub struct MemoryErrors(Arc<Mutex<Tables>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tables {
     guards: BTreeMap<Shard, Guards>,
     details: BTreeMap<Fingerprint, Box<Details>>,
@@ -48,6 +48,18 @@ impl Tables {
 }
 
 impl MemoryErrors {
+    /// A copy that goes its own way from here on, as a backup does.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self(Arc::new(Mutex::new(locked(&self.0).clone())))
+    }
+
+    /// Forgets everything since `backup` was made, under the feet of whoever uses it.
+    pub fn restore(&self, backup: &Self) {
+        let tables = locked(&backup.0).clone();
+        *locked(&self.0) = tables;
+    }
+
     /// Refuses all rows of `fingerprint` as data from now on.
     pub fn refuse(&self, fingerprint: Fingerprint) {
         locked(&self.0).refused.insert(fingerprint);

@@ -40,15 +40,15 @@ struct Contents {
     dead: Vec<Bytes>,
     dead_jobs: DeadJobs,
     recovery: Recovery,
-    /// The fences before each commit since the shard was taken.
-    history: VecDeque<Fence>,
+    /// All that it held before each commit since the shard was taken, without histories.
+    history: VecDeque<Arc<Contents>>,
     ids: Vec<JobIds>,
     /// Does not run out: there is no clock here.
     holder: Option<Holder>,
 }
 
 /// Flights that can be forgotten one by one.
-const HISTORY: usize = 1_024;
+const HISTORY: usize = 256;
 
 impl Contents {
     fn holds(&self, claim: &Claim) -> bool {
@@ -59,8 +59,17 @@ impl Contents {
         Seq(self.base.max(1))
     }
 
-    fn remember(&mut self, before: Fence) {
-        self.history.push_back(before);
+    fn remember(&mut self) {
+        let before = Self {
+            jobs: self.jobs.clone(),
+            pending: self.pending.clone(),
+            dead: self.dead.clone(),
+            ids: self.ids.clone(),
+            holder: self.holder.clone(),
+            history: VecDeque::new(),
+            ..*self
+        };
+        self.history.push_back(Arc::new(before));
         if self.history.len() > HISTORY {
             self.history.pop_front();
         }
@@ -80,21 +89,19 @@ impl MemoryJournal {
         *locked(&self.0) = contents;
     }
 
-    /// Forgets the last `flights` since the shard was taken, as a server does that had not synced
-    /// them yet, under the feet of whoever uses it. Says how many it had.
+    /// Forgets the last `flights` since the shard was taken, and all that was done since the first
+    /// of them, as a server does that had not synced it yet, under the feet of whoever uses it. Says
+    /// how many it had.
     pub fn forget(&self, flights: usize) -> usize {
         let mut contents = locked(&self.0);
-        for forgotten in 0..flights {
-            let Some(before) = contents.history.pop_back() else {
-                return forgotten;
-            };
-            contents.fence = before;
-            if contents.jobs.pop_back().is_none() {
-                // trimmed: every part has it
-                contents.base = before.seq.next().0;
-            }
+        let kept = contents.history.len().saturating_sub(flights);
+        let mut history = std::mem::take(&mut contents.history);
+        let forgotten = history.split_off(kept);
+        if let Some(before) = forgotten.front() {
+            *contents = Contents::clone(before);
         }
-        flights
+        contents.history = history;
+        forgotten.len()
     }
 
     /// Forgets everything, under the feet of whoever uses it.
@@ -125,8 +132,8 @@ impl Journal for MemoryJournal {
             drop(contents);
             return done(Err(CommitFault::Moved { found }));
         }
+        contents.remember();
         contents.jobs.push_back(commit.job);
-        contents.remember(found);
         contents.fence = commit.fence;
         drop(contents);
         done(Armed::verify(&commit.fence, commit.fence));
@@ -150,8 +157,11 @@ impl Journal for MemoryJournal {
                 contents.history.clear();
             }
             for recent in heal.jobs {
-                let before = std::mem::replace(&mut contents.fence, recent.after);
-                contents.remember(before);
+                if contents.fence != heal.found || heal.base.is_none() {
+                    // between what was and what takes its place there is nothing
+                    contents.remember();
+                }
+                contents.fence = recent.after;
                 contents.jobs.push_back(recent.job);
             }
             contents.fence = heal.after;

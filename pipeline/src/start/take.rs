@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use errsift_ops::{
-    id::{Epoch, Nonce, Term},
+    id::{Epoch, Nonce, Seq, Term},
     recent_ids::RecentIds,
     timestamp::Timestamp,
 };
@@ -58,6 +58,8 @@ fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
 /// A shard that was taken.
 pub(super) struct Taken {
     pub(super) armed: Armed,
+    /// Every part has what came before this flight.
+    pub(super) base: Seq,
     /// The fence before.
     pub(super) before: Fence,
     /// Whether the journal is new, and the tables did not say where they are.
@@ -88,9 +90,10 @@ pub(super) fn take(
     // before any job is looked into
     let recovery = note_start(&mut *stores.backlog, &claim)?;
     let (journaled, times) = (Arc::<JournaledIds>::default(), (clock.wall(), clock.monotonic()));
-    let ids = ids::recover(&mut *stores.backlog, (&claim, recovery), fence.seq, times, &journaled)?;
+    let (ids, base) =
+        ids::recover(&mut *stores.backlog, (&claim, recovery), fence.seq, times, &journaled)?;
     tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
-    Ok(Taken { armed, before, unseen: unseen.is_some(), recovery, journaled, ids })
+    Ok(Taken { armed, base, before, unseen: unseen.is_some(), recovery, journaled, ids })
 }
 
 /// Counts this start until its recovery has come through.

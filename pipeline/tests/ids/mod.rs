@@ -213,6 +213,10 @@ fn an_id_may_come_again_after_its_time_in_one_process() {
     let mut run = Run::start_with_step(&settings(1), stores(&journal, &errors), 1, 0);
     run.offer(&own(1));
     run.more(1);
+    // its time begins when it is noted, a moment after the answer
+    while run.pipeline.counters.event_ids.get() < 1 {
+        std::thread::yield_now();
+    }
     run.pass(299_000);
     run.offer(&own(1));
     run.more(1);

@@ -1,7 +1,14 @@
 //! Journals that go back under a running pipeline: what was acknowledged is counted exactly once,
 //! also when the process is killed after that and another goes on with the journal.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use errsift_pipeline::{
     ack::Outcome,
@@ -17,6 +24,7 @@ use proptest::prelude::*;
 use crate::{
     stores,
     support::{Away, Run, body, fingerprint, settings},
+    watchdog::Detained,
 };
 
 /// One epoch for all.
@@ -136,6 +144,37 @@ fn what_cannot_be_given_back_is_applied_from_memory_and_counted_as_lost() {
     assert_eq!((counters.regressions.get(), counters.acked_lost.get()), (1, 3));
     let counted = |message| errors.counts().contains_key(&fingerprint(message));
     assert!(counted("a") && counted("b") && counted("c") && !counted("too late"));
+}
+
+#[test]
+fn what_neither_memory_nor_journal_has_holds_nothing_up() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let before = Arc::new(move || {
+        while !gate.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+    });
+    let detained = Arc::new(Detained { tables: errors.clone(), before });
+    // each flight is an epoch and lies in the journal alone
+    let narrow = Settings { backlog_bytes_max: 0, ..settings(1) };
+    // 20 s each time it is looked at: no two flights are young enough to be kept
+    let shut = Stores { errors: detained, ..stores(&journal, &errors) };
+    let mut run = Run::start_with_step(&narrow, shut, 1, 20_000);
+    let messages: Vec<_> = (0..100).map(|number| format!("message {number}")).collect();
+    store_each(&mut run, &messages.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(journal.forget(98), 98);
+    run.offer(&body("too late", 0));
+    let stop = run.pipeline.stops.recv().unwrap();
+    assert!(matches!(stop, Stop::JournalRegressed { .. }), "{stop}");
+    open.store(true, Ordering::SeqCst);
+    let counters = run.end();
+    let counts = errors.counts();
+    let counted = |message| counts.get(&fingerprint(message)).map(|tally| tally.count);
+    assert_eq!((counted("message 0"), counted("message 99")), (Some(1), None));
+    assert!(counts.values().all(|tally| tally.count == 1));
+    assert!(counters.acked_lost.get() >= 100 - counts.len() as u64, "{counters:?}");
 }
 
 /// What happens between two events.

@@ -37,13 +37,13 @@ fn watched() -> Settings {
     Settings { watchdog: Some(STILL_MAX), ..settings(1) }
 }
 
-type Before = dyn Fn() + Send + Sync;
+pub type Before = dyn Fn() + Send + Sync;
 
 /// Tables that do something before they apply.
 #[derive(Clone)]
-struct Detained {
-    tables: MemoryErrors,
-    before: Arc<Before>,
+pub struct Detained {
+    pub tables: MemoryErrors,
+    pub before: Arc<Before>,
 }
 
 struct Writer(Box<dyn ErrorsWriter>, Arc<Before>);

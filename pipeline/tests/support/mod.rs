@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -194,9 +195,29 @@ impl ErrorsReader for Away {
 /// Which event, and what became of it.
 type Heard = (usize, Outcome);
 
+/// A pipeline that is left as it is when a test fails: draining what the test has broken on purpose
+/// may never end, and nobody would hear what failed.
+pub struct Held(Option<Pipeline<Noting>>);
+
+impl Deref for Held {
+    type Target = Pipeline<Noting>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::mem::forget(self.0.take());
+        }
+    }
+}
+
 /// A pipeline under test, and what its waiters have heard.
 pub struct Run {
-    pub pipeline: Pipeline<Noting>,
+    pub pipeline: Held,
     clock: Arc<Ticking>,
     heard: (Sender<Heard>, Receiver<Heard>),
     offered: usize,
@@ -233,7 +254,7 @@ impl Run {
         let clock = Arc::new(clock);
         let pipeline =
             start(settings, stores, Arc::clone(&clock) as Arc<dyn Clock>, Nonce(nonce)).unwrap();
-        Self { pipeline, clock, heard: channel(), offered: 0 }
+        Self { pipeline: Held(Some(pipeline)), clock, heard: channel(), offered: 0 }
     }
 
     /// Lets this much time pass at once.
@@ -267,8 +288,8 @@ impl Run {
 
     /// Drains and ends the pipeline. Whatever happened, no event may be missing from the ledger's
     /// first side.
-    pub fn end(self) -> Arc<Counters> {
-        let Pipeline { intake, running, counters, .. } = self.pipeline;
+    pub fn end(mut self) -> Arc<Counters> {
+        let Pipeline { intake, running, counters, .. } = self.pipeline.0.take().unwrap();
         drop(intake);
         running.join();
         assert_eq!(counters.acked_difference.get(), 0, "{counters:?}");

@@ -105,12 +105,11 @@ impl Keeper {
     /// Reads one job, noted before anything looks into it.
     pub(super) fn suspect(&mut self, from: Seq, hand: &mut InHand, retry: &mut Retry) {
         failpoints::pass("recover_page");
-        let page = self.read_page(from, 1, retry);
-        let seq = from.max(page.base);
-        if page.jobs.is_empty() && self.went_back() {
+        let Some(page) = self.read_page(from, 1, retry) else {
             self.again = Some(Keep::Suspect(from));
             return;
-        }
+        };
+        let seq = from.max(page.base);
         if let Some(job) = page.jobs.first()
             && self.recovery.condemns(seq)
             // what is not whole cannot be fed, and its header may say anything

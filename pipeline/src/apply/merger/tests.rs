@@ -25,7 +25,10 @@ use crate::{
     epochs::OpenEpochs,
     feed::Executed,
     memory::MemoryJournal,
-    ports::journal::{Armed, Commit, Fence, Journal, Page, Progress},
+    ports::{
+        errors::Claim,
+        journal::{Armed, Commit, Fence, Journal, Page, Progress},
+    },
     settings::PAGE_JOBS,
 };
 
@@ -108,8 +111,9 @@ impl Life {
         let (feed, live) = Feed::new(world.fence, bytes_max, Arc::clone(&epochs), wake, counters);
         let (keeper, asked) = bounded(64);
         let (pages, served) = bounded(1);
+        let claim = Claim { shard: Shard(0), term: world.fence.term, nonce: world.fence.nonce };
         let feeder = Feeder::new(
-            Shard(0),
+            &claim,
             (Arc::clone(&feed), live),
             (keeper, served),
             (epochs, Arc::default()),

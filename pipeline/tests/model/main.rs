@@ -1,0 +1,142 @@
+//! The whole protocol, on faulty stores in memory, against a plain model: processes that crash at
+//! any call, take the shard from each other and come back; a journal that loses flights; tables that
+//! lose commits; commits that arrive when nobody expects them any more.
+//!
+//! `PROPTEST_CASES` asks for more cases. A case that fails is shrunk, printed, and its seed kept in
+//! `regressions.txt`, which is tried first; `replays.rs` has those that have found something, spelt
+//! out. Threads are real, so the same case need not meet the same races: each is tried several times.
+//!
+//! After each step: only who took the shard last commits; the jobs follow each other up to the
+//! fence, and neither terms nor epochs go back in them; no guard row goes back, and none passes an
+//! epoch by that holds something; no more is pending of an error in an epoch than was executed of it.
+//! Whenever it is looked at: live counts come to be what is executed. At the end: what was
+//! acknowledged is counted once, what was refused is not, what may be stored at most once, and
+//! nothing else is; both of the ledger's differences are 0, no job is left and nothing is pending.
+//!
+//! What is not checked, and why:
+//!
+//! * When the journal has forgotten flights that its writer cannot give it again, acknowledged events
+//!   may be missing, but no more than processes have said to be lost. Fewer may be, because what a
+//!   process still has in memory it applies, and what it says is what the journal had lost.
+//! * When both stores lose at once what they had confirmed (the tables went back, and before a
+//!   process has noticed the journal does), nothing holds that makes good what is missing, and
+//!   nothing is said of how much is: only that nothing is counted twice.
+//! * An id may be counted again once the journal has lost what it kept of it and the process that
+//!   remembers it has ended.
+//! * Copies of the tables are put back only while the journal holds what they lack (that is what
+//!   `trim_lag` is for), and under a process that is alive only if it trims late: one that is about to
+//!   trim has read the guard rows already.
+//! * Live counts are not looked at while pending counts are known to be lost; they are right again
+//!   with the next epoch.
+
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
+
+mod book;
+mod door;
+mod loss;
+mod machine;
+mod process;
+mod replays;
+mod verdict;
+mod world;
+
+use door::Doom;
+use machine::{Case, Machine, Step, What};
+use proptest::{
+    prelude::*,
+    test_runner::{FileFailurePersistence, TestError, TestRunner},
+};
+
+/// Cases that run at once: they mostly wait, for pauses between attempts and for ticks.
+const AT_ONCE: u32 = 16;
+/// Cases if no other number is asked for.
+const CASES: u32 = 96;
+
+fn what() -> impl Strategy<Value = What> {
+    prop_oneof![3 => Just(What::Own), 2 => (0..4_u8).prop_map(What::Common), 3 => (0..6_u8).prop_map(What::Id)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let doom = (0..40_u8, any::<bool>()).prop_map(|(calls, done)| Doom { calls, done });
+    prop_oneof![
+        12 => (proptest::collection::vec(what(), 1..8), any::<bool>())
+            .prop_map(|(events, answered)| Step::Offer { events, answered }),
+        3 => doom.prop_map(Step::Doom),
+        2 => Just(Step::Kill),
+        2 => Just(Step::TakeOver),
+        1 => Just(Step::Drain),
+        3 => (1..6_u8).prop_map(Step::Forget),
+        1 => Just(Step::Empty),
+        2 => Just(Step::Copy),
+        2 => any::<u8>().prop_map(Step::Restore),
+        1 => any::<u8>().prop_map(Step::Older),
+        3 => any::<bool>().prop_map(Step::Tables),
+        2 => any::<bool>().prop_map(Step::Journal),
+        4 => Just(Step::Deliver),
+        3 => prop_oneof![6 => 1..3_000_i64, 1 => 3_000..20_000_i64, 1 => 100_000..400_000_i64]
+            .prop_map(Step::Pass),
+        3 => (1..8_u8).prop_map(Step::Wait),
+        2 => Just(Step::Look),
+    ]
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let numbers = (
+        any::<u64>(),
+        prop_oneof![1 => Just(0), 3 => 0..150_u64],
+        prop_oneof![Just(0), 3..9_u64],
+        1..3_usize,
+        20..2_000_u64,
+        any::<bool>(),
+        prop_oneof![3 => Just(false), 1 => Just(true)],
+    );
+    numbers.prop_map(|(seed, per_thousand, late_every, workers, flush_ms, trim_late, paged)| Case {
+        seed,
+        per_thousand,
+        late_every,
+        workers,
+        flush_ms,
+        trim_late,
+        paged,
+    })
+}
+
+fn try_one(case: Case, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut machine = Machine::new(case);
+    for (number, step) in steps.iter().enumerate() {
+        machine
+            .step(step)
+            .map_err(|wrong| TestCaseError::fail(format!("step {number}, {step:?}: {wrong}")))?;
+    }
+    machine.settle().map_err(TestCaseError::fail)
+}
+
+/// Tries cases on one thread.
+fn try_many(cases: u32) {
+    let kept = FileFailurePersistence::Direct("tests/model/regressions.txt");
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: Some(Box::new(kept)),
+        max_shrink_iters: 0,
+        max_shrink_time: 60_000,
+        ..ProptestConfig::default()
+    };
+    let steps = proptest::collection::vec(step(), 1..60);
+    let tried =
+        TestRunner::new(config).run(&(case(), steps), |(case, steps)| try_one(case, &steps));
+    match tried {
+        Ok(()) => {}
+        Err(TestError::Fail(wrong, (case, steps))) => panic!("{wrong}\n{case:?}\n{steps:?}"),
+        Err(TestError::Abort(wrong)) => panic!("{wrong}"),
+    }
+}
+
+#[test]
+fn what_is_acked_is_counted_once_whatever_happens() {
+    let asked = std::env::var_os("PROPTEST_CASES").map(|_| ProptestConfig::default().cases);
+    let cases = asked.unwrap_or(CASES).div_ceil(AT_ONCE);
+    let threads: Vec<_> =
+        (0..AT_ONCE).map(|_| std::thread::spawn(move || try_many(cases))).collect();
+    let failed = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+    assert_eq!(failed, 0, "threads that have found something wrong");
+}

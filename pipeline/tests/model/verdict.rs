@@ -1,0 +1,124 @@
+//! What must hold once all is quiet.
+
+use std::{sync::Arc, time::Duration};
+
+use errsift_ops::fingerprint::Fingerprint;
+use errsift_pipeline::{faulty::Faults, ports::journal::Backlog, settings::Settings};
+
+use super::{
+    machine::{Done, Machine},
+    process::{Process, wait_until},
+    world::counts,
+};
+
+impl Machine {
+    /// Waits until live counts show all that is executed: what is pending is what is not applied.
+    pub fn look(&mut self) -> Done {
+        self.heal()?;
+        self.back();
+        let mut wrong = Ok(());
+        let mut last = String::new();
+        let agrees = wait_until(|| {
+            wrong = self.listen();
+            let Some(process) = self.newest.as_ref().filter(|_| wrong.is_ok()) else { return true };
+            let pending_lost = process.counters.pending_lost.get() > 0 || self.pending_gone;
+            if pending_lost
+                || self.lost > 0
+                || self.both_lost
+                || self.went_back
+                || process.life.is_doomed()
+            {
+                return true;
+            }
+            self.world.pass(20);
+            // read first: what is executed meanwhile only adds to it
+            let executed = self.world.executed();
+            let names: Vec<_> = executed.keys().copied().collect();
+            match process.live(&names) {
+                Ok(live) => {
+                    let executed: Vec<_> = executed.into_values().collect();
+                    last = format!("{executed:?} are executed, live counts are {live:?}");
+                    live == executed
+                }
+                Err(fault) => {
+                    last = fault.to_string();
+                    false
+                }
+            }
+        });
+        wrong?;
+        if agrees { Ok(()) } else { Err(last) }
+    }
+
+    /// Ends all faults, has the last process settle everything, and compares with the model.
+    pub fn settle(mut self) -> Done {
+        self.heal()?;
+        self.back();
+        self.world.deliver();
+        if self.case.seed.is_multiple_of(2) {
+            self.drain()?;
+        }
+        self.kill();
+        self.kill_older();
+        let settings = Settings { trim_lag: Duration::ZERO, ..self.settings.clone() };
+        let last = Process::start(&self.world, &settings, u64::MAX, &Faults::new(0, 0));
+        let last = last.ok_or("the last process cannot start")?;
+        let counters = Arc::clone(&last.counters);
+        let (_, stop) = last.drain().ok_or("the last process does not end")?;
+        if let Some(stop) = stop {
+            return Err(self.stopped(&stop));
+        }
+        let wrong = self.world.wrong();
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
+        }
+        self.lost += counters.acked_lost.get();
+        self.compare()?;
+        let differences = (counters.acked_difference.get(), counters.applied_difference.get());
+        if differences.0 != 0 || (differences.1 != 0 && !self.both_lost) {
+            return Err(format!("the ledger's differences are {differences:?}"));
+        }
+        self.nothing_left()
+    }
+
+    fn compare(&self) -> Done {
+        let counts = counts(&self.world.tables)?;
+        let bounds = self.book.bounds();
+        let mut missing = 0;
+        for (name, (least, most)) in &bounds {
+            let count = counts.get(name).copied().unwrap_or(0);
+            missing += least.saturating_sub(count);
+            if count > *most || (count < *least && self.lost == 0 && !self.both_lost) {
+                return Err(format!("{name} is counted {count}, not {least}..={most}"));
+            }
+        }
+        if missing > self.lost && !self.both_lost {
+            return Err(format!("{missing} are missing, {} are said to be lost", self.lost));
+        }
+        match counts.keys().find(|name| !bounds.contains_key(*name)) {
+            Some(name) => Err(format!("{name} was never sent")),
+            None => Ok(()),
+        }
+    }
+
+    /// All that was journaled is applied: no job is left, and nothing is pending.
+    fn nothing_left(&self) -> Done {
+        let mut journal = self.world.journal.clone();
+        let left = journal.size().unwrap();
+        if left.jobs > 0 {
+            return Err(format!("{left:?} after all was applied"));
+        }
+        if self.put_back {
+            // what was pending in a copy that was left behind stays there, and nobody asks for it
+            return Ok(());
+        }
+        let epochs = self.world.epochs();
+        let names: Vec<Fingerprint> = self.world.executed().into_keys().collect();
+        let pending = journal.pending_all(&names, &epochs).unwrap();
+        let pending: u64 = pending.into_iter().flatten().sum();
+        if pending > 0 {
+            return Err(format!("{pending} are pending after all was applied"));
+        }
+        Ok(())
+    }
+}
