@@ -44,7 +44,7 @@ impl Machine {
         // connections end with the server that forgets
         self.world.cut();
         self.world.journal_away.store(false, Ordering::SeqCst);
-        let before = self.world.journal.clone().fence().unwrap().seq;
+        let before = self.world.journal.clone().fence().unwrap();
         match flights {
             Some(flights) => {
                 self.world.journal.forget(flights.into());
@@ -68,7 +68,7 @@ impl Machine {
             wrong = self.listen();
             let fence = self.world.journal.clone().fence().unwrap();
             let ended = self.whole.is_none() || self.newest.is_none();
-            wrong.is_err() || ended || fence.seq >= whole
+            wrong.is_err() || ended || !whole.went_back(&fence)
         });
         wrong?;
         if self.whole.take().is_some() && self.newest.is_none() {

@@ -10,7 +10,10 @@ use errsift_ops::id::Seq;
 use errsift_pipeline::{
     faulty::Faults,
     memory::{MemoryErrors, MemoryJournal},
-    ports::journal::Backlog,
+    ports::{
+        errors::Guard,
+        journal::{Backlog, Fence},
+    },
     settings::Settings,
     stop::Stop,
 };
@@ -97,8 +100,8 @@ pub struct Machine {
     pub older: Vec<Process>,
     pub copies: Vec<(MemoryJournal, MemoryErrors)>,
     pub nonce: u64,
-    /// The last flight before the journal lost some.
-    pub whole: Option<Seq>,
+    /// The fence before the journal lost flights.
+    pub whole: Option<Fence>,
     /// Acknowledged events that processes have counted as lost.
     pub lost: u64,
     /// Whether the tables went back under a process that is alive.
@@ -288,10 +291,14 @@ impl Machine {
         }
     }
 
+    pub fn standing(&self) -> (Fence, Guard) {
+        (self.world.journal.clone().fence().unwrap(), self.world.tables.guards(SHARD)[0])
+    }
+
     pub fn stopped(&self, stop: &Stop) -> String {
-        let mut journal = self.world.journal.backup();
-        let (fence, page) = (journal.fence().unwrap(), journal.page(Seq(1), 99).unwrap());
-        let (guard, jobs) = (self.world.tables.guards(SHARD)[0], page.jobs.len());
+        let (fence, guard) = self.standing();
+        let page = self.world.journal.clone().page(Seq(1), 99).unwrap();
+        let jobs = page.jobs.len();
         format!(
             "the holder stopped: {stop}; {fence:?}, {jobs} jobs from {:?}, {guard:?}",
             page.base

@@ -26,8 +26,12 @@
 //! * Copies of the tables are put back only while the journal holds what they lack (that is what
 //!   `trim_lag` is for), and under a process that is alive only if it trims late: one that is about to
 //!   trim has read the guard rows already.
-//! * Live counts are not looked at while pending counts are known to be lost; they are right again
-//!   with the next epoch.
+//! * Live counts are not looked at while pending counts are known to be lost, nor is what is pending
+//!   in epochs that were open when the journal forgot something: that may have been their reset. Both
+//!   are right again with the next epoch.
+//! * The journal is put back from a copy only when the tables have all, and the next process starts
+//!   with them. What was pending in a copy that is left behind stays there, and the ledger's second
+//!   difference is not asked for any more.
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
@@ -50,7 +54,7 @@ use proptest::{
 /// Cases that run at once: they mostly wait, for pauses between attempts and for ticks.
 const AT_ONCE: u32 = 16;
 /// Cases if no other number is asked for.
-const CASES: u32 = 96;
+const CASES: u32 = 48;
 
 fn what() -> impl Strategy<Value = What> {
     prop_oneof![3 => Just(What::Own), 2 => (0..4_u8).prop_map(What::Common), 3 => (0..6_u8).prop_map(What::Id)]
@@ -117,7 +121,7 @@ fn try_many(cases: u32) {
     let config = ProptestConfig {
         cases,
         failure_persistence: Some(Box::new(kept)),
-        max_shrink_iters: 0,
+        max_shrink_iters: 300,
         max_shrink_time: 60_000,
         ..ProptestConfig::default()
     };

@@ -1,1 +1,51 @@
-//! Cases that have found something, spelt out.
+//! Cases that have found something, spelt out, each tried several times: threads race.
+
+use super::{
+    machine::{Case, Step, What},
+    try_one,
+};
+
+const CASE: Case = Case {
+    seed: 1,
+    per_thousand: 0,
+    late_every: 0,
+    workers: 1,
+    flush_ms: 100,
+    trim_late: false,
+    paged: false,
+};
+
+fn own(events: usize) -> Step {
+    Step::Offer { events: vec![What::Own; events], answered: true }
+}
+
+fn holds(case: Case, steps: &[Step]) {
+    for _ in 0..8 {
+        if let Err(wrong) = try_one(case, steps) {
+            panic!("{wrong}");
+        }
+    }
+}
+
+/// A page that was read before the journal was healed, and a fence that was read after it, looked
+/// like a gap.
+#[test]
+fn a_journal_that_is_healed_while_it_is_read_has_no_gap() {
+    let mut steps = vec![own(2)];
+    for flights in 1..6 {
+        steps.extend([own(1), own(1), Step::Forget(flights), own(1)]);
+    }
+    holds(Case { paged: true, flush_ms: 1_700, ..CASE }, &steps);
+}
+
+/// What only the journal had was waited for, after it had forgotten that for good.
+#[test]
+fn a_journal_that_cannot_be_healed_ends_its_process() {
+    let mut steps = vec![Step::Tables(true)];
+    for _ in 0..8 {
+        // longer than what was executed is kept for a journal that went back
+        steps.extend([own(1), Step::Pass(20_000)]);
+    }
+    steps.extend([own(1), Step::Empty, own(1)]);
+    holds(Case { paged: true, ..CASE }, &steps);
+}

@@ -58,6 +58,8 @@ struct Seen {
     executed: BTreeMap<(Epoch, Fingerprint), u64>,
     guards: Option<Guards>,
     renumbered: bool,
+    /// Up to this epoch, pending counts that were reset may be there again.
+    reset_lost: Epoch,
     wrong: Vec<String>,
 }
 
@@ -116,9 +118,12 @@ impl World {
         self.seen().late.push(late);
     }
 
-    /// Forgets the commits that are under way, as connections to a server that dies do.
+    /// Forgets the commits that are under way, as connections do to a server that dies, and that
+    /// will have forgotten more.
     pub fn cut(&self) {
-        self.seen().late.clear();
+        let mut seen = self.seen();
+        seen.late.clear();
+        seen.reset_lost = self.journal.clone().fence().unwrap().epoch;
     }
 
     /// Has the commits arrive that are under way.
@@ -241,7 +246,7 @@ impl World {
         let journal = self.journal.backup();
         let mut wrong = std::mem::take(&mut seen.wrong);
         wrong.extend(wrong_in(&journal));
-        wrong.extend(too_much_pending(&journal, &seen.executed));
+        wrong.extend(too_much_pending(&journal, &seen));
         let guards = self.tables.guards(SHARD);
         if let Some(before) = &seen.guards {
             for (part, (before, now)) in before.iter().zip(&guards).enumerate() {
@@ -306,17 +311,15 @@ fn jobs(journal: &MemoryJournal) -> Vec<Job> {
 }
 
 /// Nothing is pending that was not executed, whoever counts it anew.
-fn too_much_pending(
-    journal: &MemoryJournal,
-    executed: &BTreeMap<(Epoch, Fingerprint), u64>,
-) -> Option<String> {
+fn too_much_pending(journal: &MemoryJournal, seen: &Seen) -> Option<String> {
     let mut journal = journal.clone();
     let mut too_much = |epoch: Epoch, name: Fingerprint, events: u64| {
         let pending = journal.pending(&name, &[epoch]).unwrap()[0];
         (pending > events)
             .then(|| format!("{pending} of {name} are pending in {epoch}, executed are {events}"))
     };
-    executed.iter().find_map(|((epoch, name), events)| too_much(*epoch, *name, *events))
+    let mut executed = seen.executed.iter().filter(|((epoch, _), _)| *epoch > seen.reset_lost);
+    executed.find_map(|((epoch, name), events)| too_much(*epoch, *name, *events))
 }
 
 /// How often each message is counted, by its text. Every count must have its words.
