@@ -11,6 +11,7 @@ mod check;
 mod committer;
 mod dead;
 mod errors;
+mod export;
 mod faults;
 mod fence;
 mod heal;

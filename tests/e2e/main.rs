@@ -6,6 +6,7 @@
 mod again;
 mod ask;
 mod away;
+mod batch;
 mod check;
 mod claims;
 mod command;
@@ -15,6 +16,7 @@ mod crash;
 mod dashboards;
 mod dead;
 mod drain;
+mod export;
 mod exporters;
 mod failover;
 mod fingerprint;

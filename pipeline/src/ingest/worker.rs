@@ -99,7 +99,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     let mut waits = Batch::new(MICROSECONDS);
     loop {
         let now = clock.monotonic();
-        confirmed.try_iter().flatten().for_each(|confirmed| known.borrow_mut().insert(confirmed));
+        learn(&mut known.borrow_mut(), &confirmed);
         age(&mut ids.borrow_mut(), now, &counters);
         let before = forming.events;
         let ended = fill_in_turn(&mut arrived, &events, &mut aboard, &mut forming, now, &mut waits);
@@ -182,6 +182,13 @@ fn publish<W: Waiter>(
         account.passed(frontier);
     }
     account.publish(sealer.events_held(), counters);
+}
+
+/// Takes in which errors the tables have confirmed.
+fn learn(known: &mut Known, confirmed: &Receiver<Vec<Fingerprint>>) {
+    for fingerprint in confirmed.try_iter().flatten() {
+        known.insert(fingerprint);
+    }
 }
 
 /// Forgets ids that are too old; says how many are left, and whether there was no room for some.
