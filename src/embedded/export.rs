@@ -33,7 +33,7 @@ impl Export {
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, ErrorsFault> {
         let (path, conn) = (&self.path, &mut self.conn);
-        let rows = (|| {
+        let rows: rusqlite::Result<Vec<T>> = (|| {
             let conn = match conn {
                 Some(conn) => conn,
                 none => {

@@ -224,11 +224,9 @@ mod tests {
         let parameters = brotli::enc::BrotliEncoderParams::default();
         brotli::BrotliCompress(&mut &body[..], &mut br, &parameters).unwrap();
         let zstd = zstd::encode_all(&body[..], 3).unwrap();
-        for (coding, packed) in [
-            (Coding::Gzip, gzip(&body)),
-            (Coding::Brotli, br.into()),
-            (Coding::Zstd, zstd.into()),
-        ] {
+        for (coding, packed) in
+            [(Coding::Gzip, gzip(&body)), (Coding::Brotli, br.into()), (Coding::Zstd, zstd.into())]
+        {
             let whole = coding.inflated(packed.clone(), 10_000).unwrap();
             assert_eq!(whole, body, "{coding:?}");
             for length in 0..packed.len() {

@@ -45,17 +45,19 @@ fn accepted(client: &mut Client, body: impl AsRef<[u8]>) -> u64 {
 }
 
 fn lines(events: &[Value]) -> String {
-    events.iter().map(|event| format!("{event}\n")).collect()
+    events.iter().flat_map(|event| [event.to_string(), "\n".to_owned()]).collect()
 }
 
 fn assert_ledger(stack: &Stack) {
     assert_eq!(stack.errsift.metric("errsift_ledger_difference"), Some(0.0));
     let metric = |name: &str| stack.errsift.metric(name).unwrap_or_default();
     let received = metric("errsift_received_events_total");
-    let ended = ["errsift_invalid_events_total", "errsift_shed_events_total", "errsift_duplicates_total"];
+    let ended =
+        ["errsift_invalid_events_total", "errsift_shed_events_total", "errsift_duplicates_total"];
     let ended: f64 = ended.into_iter().map(metric).sum();
     let dropped = metric("errsift_dropped_events_total");
-    assert_eq!(received, ended + dropped + metric("errsift_journaled_events"));
+    let difference = received - ended - dropped - metric("errsift_journaled_events");
+    assert!(difference.abs() < 0.5, "{difference} of {received}");
 }
 
 /// A body in each way that it may be compressed.
@@ -106,7 +108,11 @@ fn all_forms_count(stack: &Stack) {
             let answer = ask(&mut client, path, &headers, &bytes);
             assert_eq!(answer.status, 200, "{kind} {coding}: {}", answer.body);
             let repeat = if coding == "x-gzip" { 2 } else { 1 };
-            assert!(answer.body.contains(&format!("\"accepted\":{}", 300 * repeat)), "{}", answer.body);
+            assert!(
+                answer.body.contains(&format!("\"accepted\":{}", 300 * repeat)),
+                "{}",
+                answer.body
+            );
             batches += repeat;
         }
     }
@@ -143,7 +149,8 @@ fn the_good_count_and_the_bad_are_named(stack: &Stack) {
     assert_eq!(status, 200, "{answer}");
     let data = &answer["data"];
     assert_eq!((&data["accepted"], &data["rejectedCount"]), (&json!(3), &json!(2)), "{answer}");
-    let first = json!({ "index": 1, "field": "message", "message": "expected a string, got a number" });
+    let first =
+        json!({ "index": 1, "field": "message", "message": "expected a string, got a number" });
     assert_eq!(data["rejected"][0], first);
     assert_eq!(data["rejected"][1]["index"], 3);
     for (body, message) in [
@@ -193,7 +200,10 @@ fn limits_are_answers() {
     let event = "{\"message\":\"m\"}\n";
     assert_eq!(accepted(&mut client, event.repeat(16_384)), 16_384);
     let (status, answer) = send(&mut client, event.repeat(16_385));
-    assert_eq!((status, &answer["message"]), (413, &json!("body: at most 16384 events are taken at once")));
+    assert_eq!(
+        (status, &answer["message"]),
+        (413, &json!("body: at most 16384 events are taken at once"))
+    );
 
     let long = json!({ "message": "x".repeat(256 * 1024) }).to_string();
     let (status, answer) = send(&mut client, format!("{event}{long}\n{event}"));
@@ -206,7 +216,9 @@ fn limits_are_answers() {
 
     let large = format!("{}{}", event.repeat(3), "\n".repeat(8 * MIB));
     // it shrinks, but not a hundredfold
-    let noise: Vec<u8> = (0..MIB / 4).flat_map(|n: usize| sha256(&n.to_string()).into_bytes()[..4].to_vec()).collect();
+    let noise: Vec<u8> = (0..MIB / 4)
+        .flat_map(|n: usize| sha256(&n.to_string()).into_bytes()[..4].to_vec())
+        .collect();
     let bombs = [
         ("identity", large.clone().into_bytes(), 413),
         ("gzip", gzip(&vec![b'\n'; 2 * MIB]), 400),
@@ -231,7 +243,8 @@ fn limits_are_answers() {
                 assert_eq!((coding, expected), ("identity", 413));
                 continue;
             };
-            let as_single = if path == LOG && expected == 400 { vec![400, 413] } else { vec![expected] };
+            let as_single =
+                if path == LOG && expected == 400 { vec![400, 413] } else { vec![expected] };
             assert!(as_single.contains(&answer.status), "{path} {coding}: {}", answer.body);
             assert_eq!(answer.header("accept-encoding").is_some(), expected == 415);
         }
@@ -260,11 +273,11 @@ fn a_key_holds_for_each_event() {
     };
     let own = json!({ "message": "m", "service": "api" });
     let (none, foreign) = (json!({ "message": "m" }), json!({ "message": "m", "service": "web" }));
-    assert_eq!(send("wrong", &[none.clone()]).0, 401);
+    assert_eq!(send("wrong", std::slice::from_ref(&none)).0, 401);
     let (status, answer) = send(&api, &[own, foreign.clone(), none]);
     assert_eq!((status, &answer["data"]["accepted"]), (200, &json!(2)), "{answer}");
     assert_eq!(answer["data"]["rejected"][0]["field"], "service");
-    assert_eq!(send(&api, &[foreign.clone()]).0, 403);
+    assert_eq!(send(&api, std::slice::from_ref(&foreign)).0, 403);
     assert_eq!(send(&all, &[foreign]).0, 200);
     let path = format!("/errors/{}", sha256("api\0m"));
     wait::until("both events under the key's service", wait::SOON, || {
@@ -282,7 +295,8 @@ fn an_id_counts_once_wherever_it_comes() {
     let event = |id: u128| json!({ "message": "m", "eventId": format!("{id:032x}") });
     let mut client = stack.errsift.client();
     let duplicates = |answer: &Value| answer["data"]["duplicates"].as_u64().expect("a number");
-    let (status, answer) = send(&mut client, lines(&[event(1), event(2), event(1), json!({ "message": "m" })]));
+    let (status, answer) =
+        send(&mut client, lines(&[event(1), event(2), event(1), json!({ "message": "m" })]));
     assert_eq!((status, duplicates(&answer), &answer["data"]["accepted"]), (200, 1, &json!(4)));
     assert_eq!(client.post(LOG, &event(2).to_string()).0, 200);
     assert_eq!(client.post(LOG, &event(3).to_string()).0, 200);
@@ -307,7 +321,8 @@ fn an_id_counts_once_wherever_it_comes() {
     });
     assert_ledger(&stack);
     stack.errsift.process.restart();
-    let (status, answer) = send(&mut stack.errsift.client(), lines(&[event(4), event(599), event(600)]));
+    let (status, answer) =
+        send(&mut stack.errsift.client(), lines(&[event(4), event(599), event(600)]));
     assert_eq!((status, duplicates(&answer)), (200, 2), "{answer}");
     assert_eq!(stack.errsift.process.sigterm(Duration::from_secs(30)), Some(0));
     assert_eq!(stack.tables().count("m"), 5 + 500 + 1);
@@ -319,12 +334,12 @@ struct Attempt {
     fate: Fate,
 }
 
-const COPIES: u64 = 7;
+const COPIES: u32 = 7;
 
 fn attempt(client: &mut Client, message: &str) -> Fate {
     let own = json!({ "message": message });
     let mut events = vec![json!({ "message": "in all" })];
-    events.extend(std::iter::repeat_n(own, COPIES as usize));
+    events.extend((0..COPIES).map(|_| own.clone()));
     let answer = client.exchange("POST", BATCH, &[], lines(&events).as_bytes());
     match answer {
         Ok(Answer { status: 200, .. }) => Fate::Acked,
@@ -343,9 +358,9 @@ fn assert_whole(stack: &Stack, attempts: &[Attempt]) {
     for Attempt { message, fate } in attempts {
         let count = tables.count(message);
         match fate {
-            Fate::Acked => assert_eq!(count, COPIES, "{message}"),
+            Fate::Acked => assert_eq!(count, COPIES.into(), "{message}"),
             Fate::Not => assert_eq!(count, 0, "{message}"),
-            Fate::Maybe => assert!(count == 0 || count == COPIES, "{message}: {count}"),
+            Fate::Maybe => assert!(count == 0 || count == u64::from(COPIES), "{message}: {count}"),
         }
         least += u64::from(*fate == Fate::Acked);
         most += u64::from(*fate != Fate::Not);
@@ -388,7 +403,10 @@ fn a_killed_errsift_counts_batches_whole() {
         let goal = acked.load(SeqCst) + 50;
         wait::until_true("acks", || acked.load(SeqCst) >= goal);
         stop.store(true, SeqCst);
-        clients.into_iter().flat_map(|client| client.join().expect("a client fails")).collect::<Vec<_>>()
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().expect("a client fails"))
+            .collect::<Vec<_>>()
     });
     assert!(attempts.iter().any(|attempt| attempt.fate == Fate::Maybe));
     stack.settle();

@@ -61,8 +61,8 @@ const NAUGHTY: [&str; 9] = [
 /// Each text in each field, in two windows; what comes out is what went in.
 fn all_is_exported_byte_by_byte(stack: &Stack) {
     let mut client = stack.errsift.client();
-    let starts = [1_700_000_010_000_u64, 1_700_000_040_000];
-    for (n, text) in (1_u64..).zip(NAUGHTY) {
+    let starts = [1_700_000_010_000_i64, 1_700_000_040_000];
+    for (n, text) in (1_i64..).zip(NAUGHTY) {
         for (start, times) in starts.iter().zip([1, n]) {
             for _ in 0..times {
                 let event = json!({
@@ -89,22 +89,27 @@ fn all_is_exported_byte_by_byte(stack: &Stack) {
     assert_eq!(csv.code, Some(0));
     let names = "fingerprint,rule,message,stack_trace,type,level,service,environment,release,tags,count,first_seen,last_seen\r\n";
     assert!(csv.stdout.starts_with(names), "{}", csv.stdout);
-    let records: Vec<csv::StringRecord> =
-        csv::Reader::from_reader(csv.stdout.as_bytes()).records().map(Result::unwrap).collect();
+    let records: Vec<csv::StringRecord> = csv::Reader::from_reader(csv.stdout.as_bytes())
+        .records()
+        .collect::<Result<_, _>>()
+        .expect("CSV");
     assert_eq!(records.len(), errors.len());
     for (n, text) in (1_u64..).zip(NAUGHTY) {
         let fingerprint = sha256_of(&[text.as_bytes(), b"\0", text.as_bytes()]);
         let row = &errors[&fingerprint];
-        for field in ["message", "stack_trace", "type", "level", "service", "environment", "release"] {
+        for field in
+            ["message", "stack_trace", "type", "level", "service", "environment", "release"]
+        {
             assert_eq!(row[field], text, "{field}");
         }
         assert_eq!(row["tags"], json!({ "k": text, text: "v" }));
         assert_eq!((&row["count"], &row["rule"]), (&json!(1 + n), &json!(1)));
         assert_eq!(row["first_seen"], format!("2023-11-14T22:13:30.{n:03}Z"));
         assert_eq!(row["last_seen"], format!("2023-11-14T22:14:00.{n:03}Z"));
-        let record = records.iter().find(|record| record[0] == *fingerprint).expect("the same rows");
+        let record =
+            records.iter().find(|record| record[0] == *fingerprint).expect("the same rows");
         assert!((2..9).all(|column| record[column] == *text), "{record:?}");
-        assert_eq!(serde_json::from_str::<Value>(&record[9]).unwrap(), row["tags"]);
+        assert_eq!(serde_json::from_str::<Value>(&record[9]).expect("an object"), row["tags"]);
         assert_eq!(record[10], (1 + n).to_string());
     }
 
@@ -112,9 +117,10 @@ fn all_is_exported_byte_by_byte(stack: &Stack) {
     assert_eq!(windows.len(), 2 * NAUGHTY.len() + 1);
     let tables = stack.tables();
     for row in &windows {
-        let fingerprint = row["fingerprint"].as_str().unwrap().to_owned();
-        let start = if row["window_start"] == "2023-11-14T22:13:30.000Z" { starts[0] } else { starts[1] };
-        let key = (i64::try_from(start).unwrap(), fingerprint);
+        let fingerprint = row["fingerprint"].as_str().expect("hex").to_owned();
+        let start =
+            if row["window_start"] == "2023-11-14T22:13:30.000Z" { starts[0] } else { starts[1] };
+        let key = (start, fingerprint);
         assert_eq!(row["count"].as_u64(), Some(tables.windows[&key]), "{row}");
     }
     assert_eq!(objects(&export(stack, &["events"])).len(), windows.len());
@@ -152,7 +158,8 @@ fn events_say_all_that_it_takes(stack: &Stack, errors: &BTreeMap<String, Value>)
         let (first, last) = (text("firstSeen"), text("lastSeen"));
         assert!(text("window") <= first && first <= last, "{event}");
         let count = event["count"].as_u64().expect("a number");
-        let entry = folded.entry(text("errorFingerprint")).or_insert((0, first.clone(), last.clone()));
+        let entry =
+            folded.entry(text("errorFingerprint")).or_insert((0, first.clone(), last.clone()));
         *entry = (entry.0 + count, entry.1.clone().min(first), entry.2.clone().max(last));
     }
     for (fingerprint, error) in errors {
@@ -184,9 +191,9 @@ const ROWS: usize = 100_000;
 /// Reads an export of so many rows, slowly at its end; its peak of memory, and its lines.
 fn read_all(mut command: Command) -> (u64, usize) {
     let mut running = Killed(command.stdout(Stdio::piped()).spawn().expect("errsift"));
-    let mut lines = BufReader::new(running.0.stdout.take().expect("piped")).lines();
+    let lines = BufReader::new(running.0.stdout.take().expect("piped")).lines();
     let (mut seen, mut peak) = (0, 0);
-    while let Some(line) = lines.next() {
+    for line in lines {
         assert!(line.expect("UTF-8").starts_with("{\"fingerprint\":\""));
         seen += 1;
         // near the end it still runs: a pipe holds 64 KiB
@@ -202,15 +209,15 @@ fn read_all(mut command: Command) -> (u64, usize) {
 #[test]
 fn memory_does_not_follow_the_rows() {
     let stack = Stack::embedded(&FLAGS);
-    let fill = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)";
+    let all = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)";
     let key = "CAST(printf('%032d', n) AS BLOB)";
     let file: Connection = stack.sqlite("errsift.db");
     file.execute_batch(&format!(
         "BEGIN;
          INSERT INTO error_counts (fingerprint, count, first_seen, last_seen)
-           {fill} SELECT {key}, n, 0, n FROM n;
+           {all} SELECT {key}, n, 0, n FROM n;
          INSERT INTO error_details (fingerprint, rule, message, stack_trace, tags)
-           {fill} SELECT {key}, 1, 'm' || n, printf('%.2000c', 'x'), '{{}}' FROM n;
+           {all} SELECT {key}, 1, 'm' || n, printf('%.2000c', 'x'), '{{}}' FROM n;
          COMMIT;"
     ))
     .expect("rows");
@@ -218,7 +225,8 @@ fn memory_does_not_follow_the_rows() {
     assert_eq!(rows, ROWS);
     assert!(peak < 100 * 1024, "{peak} KiB for 200 MB");
     let mut few = exporting(&stack, &["--format", "csv"]);
-    let mut running = Killed(few.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("errsift"));
+    let mut running =
+        Killed(few.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("errsift"));
     let mut first = String::new();
     let mut out = BufReader::new(running.0.stdout.take().expect("piped"));
     out.read_line(&mut first).expect("a line");
@@ -228,12 +236,16 @@ fn memory_does_not_follow_the_rows() {
         running.0.try_wait().expect("a child").is_some_and(|status| status.code() == Some(0))
     });
     let mut said = String::new();
-    std::io::Read::read_to_string(&mut running.0.stderr.take().expect("piped"), &mut said).expect("UTF-8");
+    std::io::Read::read_to_string(&mut running.0.stderr.take().expect("piped"), &mut said)
+        .expect("UTF-8");
     assert_eq!(said, "");
 
     let dir = TempDir::new().expect("a directory");
     let output = dir.path().join("out.csv");
-    let ended = export(&stack, &["--q", "m77777", "--format", "csv", "--output", output.to_str().unwrap()]);
+    let ended = export(
+        &stack,
+        &["--q", "m77777", "--format", "csv", "--output", output.to_str().expect("UTF-8")],
+    );
     ended.assert_says(0, &[]);
     assert_eq!(std::fs::read_to_string(output).expect("a file").lines().count(), 2);
 }

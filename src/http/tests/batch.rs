@@ -21,10 +21,7 @@ async fn every_outcome_has_its_answer() {
             Outcome::NotStored,
             "the journal cannot be written; nothing of the batch was stored, try again",
         ),
-        (
-            Outcome::MaybeStored,
-            "the journal's answer is missing; the batch's events may be stored",
-        ),
+        (Outcome::MaybeStored, "the journal's answer is missing; the batch's events may be stored"),
     ] {
         told(&server, Some(outcome));
         client.send(&batch("", "{\"message\":\"m\"}\n{}\n")).await;
@@ -100,11 +97,8 @@ async fn headers_that_announce_no_batch_are_refused_by_name() {
 
 #[tokio::test]
 async fn a_batch_beyond_the_limit_or_that_stalls_is_not_taken() {
-    let limits = Limits {
-        batch_bytes_max: 1_000,
-        body: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { batch_bytes_max: 1_000, body: Duration::from_millis(50), ..Limits::default() };
     let server = Server::start(limits).await;
     told(&server, Some(Outcome::Stored));
     let head = "POST /errors/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
