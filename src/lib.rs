@@ -12,6 +12,7 @@ pub mod dead;
 mod descriptors;
 pub mod durability;
 pub mod embedded;
+pub mod export;
 mod halves;
 pub mod http;
 pub mod inspect;

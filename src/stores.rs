@@ -17,6 +17,7 @@ use crate::{
     dead::DeadRows,
     durability::Durability,
     embedded::{EmbeddedErrors, JournalFile},
+    export::ExportRows,
     inspect::{InspectGuards, InspectJournal},
     migrated::Migrated,
     mysql::MysqlErrors,
@@ -188,6 +189,14 @@ impl Backend {
         match self {
             Self::Servers { errors, .. } => errors.store().dead_rows(shard),
             Self::Embedded { errors, .. } => errors.store().dead_rows(shard),
+        }
+    }
+
+    /// All rows of the tables, to be read beside a running server.
+    pub fn export(&self) -> Box<dyn ExportRows> {
+        match self {
+            Self::Servers { errors, .. } => errors.store().export(),
+            Self::Embedded { errors, .. } => errors.store().export(),
         }
     }
 

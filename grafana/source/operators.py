@@ -20,6 +20,12 @@ FLOW = [
     ("ingest", "AnswerRepeated", "events that came before",
      "Answers those whose event came before as that one was answered.",
      "Records here are events sent again: a client's time-out may be shorter than the ack latency."),
+    ("ingest", "FoldBatchIds", "batches → what did not come before of them",
+     "Leaves out events of batches whose id came before. A record is a batch, folded by the front end.",
+     "Busy here means that the events of batches have ids; without, a batch passes at once."),
+    ("ingest", "AnswerBatches", "batches of which nothing goes on",
+     "Answers those of whose batches all came before, or must wait no longer to hear of it.",
+     "Records here are batches sent again: a client's time-out may be shorter than the ack latency."),
     ("ingest", "Tally", "events → a flight's tallies",
      "Folds a flight's events by fingerprint and window. One record out is a whole flight, with all "
      "that wait for it.",

@@ -4,8 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::{
-    config::ConfigArgs, dead::DeadArgs, fingerprint::FingerprintArgs, journal::JournalArgs,
-    key::KeyArgs, man::ManArgs, show::ShowArgs, top::TopArgs,
+    config::ConfigArgs, dead::DeadArgs, export::ExportArgs, fingerprint::FingerprintArgs,
+    journal::JournalArgs, key::KeyArgs, man::ManArgs, show::ShowArgs, top::TopArgs,
 };
 use crate::settings::{
     CheckSettings, Serve,
@@ -45,6 +45,8 @@ pub enum Command {
     Journal(JournalArgs),
     /// Look at what the tables refused, count it after all, or give it up
     Dead(DeadArgs),
+    /// Write what the tables hold as NDJSON or CSV
+    Export(ExportArgs),
     /// Print the fingerprints of events, one JSON object a line
     Fingerprint(FingerprintArgs),
     /// Make an API key, and the setting that lets it in

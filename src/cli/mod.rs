@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod dead;
 mod exit;
+mod export;
 mod fingerprint;
 mod journal;
 mod key;
@@ -60,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Show(of) => show::run(&of),
         Command::Journal(of) => journal::run(&of),
         Command::Dead(of) => dead::run(&of),
+        Command::Export(args) => export::run(&args),
         Command::Fingerprint(of) => fingerprint::run(&of),
         Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings),

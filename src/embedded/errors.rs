@@ -6,11 +6,12 @@ use errsift_ops::id::Shard;
 use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
 use super::{
-    Sync, Turn, connect, dead::Letters, faults, inspect::GuardInspector, queries::EmbeddedQueries,
-    reader::Reader, schema, writer::Writer,
+    Sync, Turn, connect, dead::Letters, export::Export, faults, inspect::GuardInspector,
+    queries::EmbeddedQueries, reader::Reader, schema, writer::Writer,
 };
 use crate::{
     dead::DeadRows,
+    export::ExportRows,
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
@@ -38,6 +39,11 @@ impl EmbeddedErrors {
     /// The dead letters of `shard`; makes no file.
     pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
         Box::new(Letters::new(self.path.clone(), shard))
+    }
+
+    /// All rows; makes no file.
+    pub fn export(&self) -> Box<dyn ExportRows> {
+        Box::new(Export::new(self.path.clone()))
     }
 }
 

@@ -12,6 +12,7 @@ mod committer;
 mod dead;
 mod dead_jobs;
 mod errors;
+mod export;
 mod faults;
 mod fence;
 mod heal;

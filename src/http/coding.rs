@@ -164,3 +164,80 @@ impl Inflate {
         packed.position() < self.packed_bytes as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn gzip(body: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    #[test]
+    fn one_coding_is_understood() {
+        let of = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            Coding::of(&headers)
+        };
+        assert_eq!(of(&[]), Ok(Coding::Identity));
+        assert_eq!(of(&["", "Identity", " GZIP "]), Ok(Coding::Gzip));
+        assert_eq!(of(&["zstd"]), Ok(Coding::Zstd));
+        for wrong in [&["gzip, br"][..], &["gzip", "br"], &["gzip", "gzip"], &["compress"]] {
+            assert_eq!(of(wrong), Err(Fault::ContentEncoding), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_inflates_too_much_is_stopped_early() {
+        let zeros = |bytes| gzip(&vec![0; bytes]);
+        let free = limit::INFLATE_FREE_BYTES;
+        assert_eq!(Coding::Gzip.inflated(zeros(free), free).map(|body| body.len()), Ok(free));
+        let too_large = Err(Fault::InflatedTooLarge(free - 1));
+        assert_eq!(Coding::Gzip.inflated(zeros(free), free - 1), too_large);
+        let bomb = zeros(64 * 1024 * 1024);
+        let mut inflate = Inflate::new(Coding::Gzip, bomb, usize::MAX).unwrap();
+        let mut inflated = 0;
+        let fault = loop {
+            match inflate.next(&mut |piece| inflated += piece.len()) {
+                Ok(more) => assert!(more, "it is no bomb"),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!(fault, Fault::InflatesTooMuch(100));
+        assert!(inflated <= 100 * inflate.packed_bytes, "{inflated}");
+    }
+
+    #[test]
+    fn every_coding_ends_where_it_should() {
+        let body = b"{\"message\":\"boom\"}".repeat(100);
+        let mut br = Vec::new();
+        let parameters = brotli::enc::BrotliEncoderParams::default();
+        brotli::BrotliCompress(&mut &body[..], &mut br, &parameters).unwrap();
+        let zstd = zstd::encode_all(&body[..], 3).unwrap();
+        for (coding, packed) in
+            [(Coding::Gzip, gzip(&body)), (Coding::Brotli, br.into()), (Coding::Zstd, zstd.into())]
+        {
+            let whole = coding.inflated(packed.clone(), 10_000).unwrap();
+            assert_eq!(whole, body, "{coding:?}");
+            for length in 0..packed.len() {
+                let cut = coding.inflated(packed.slice(..length), 10_000);
+                // nothing at all is an empty body, which is for others to refuse
+                let empty = length == 0 && cut == Ok(Bytes::new());
+                assert!(empty || cut == Err(Fault::Inflate(coding.name())), "{coding:?} {length}");
+            }
+            let longer = [&packed[..], b"more"].concat().into();
+            let longer = coding.inflated(longer, 10_000);
+            assert_eq!(longer, Err(Fault::Inflate(coding.name())), "{coding:?}");
+        }
+    }
+}

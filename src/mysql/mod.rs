@@ -11,6 +11,7 @@
 mod address;
 mod check;
 mod dead;
+mod export;
 mod faults;
 mod guards;
 mod privileges;
@@ -33,6 +34,7 @@ use self::session::Session;
 use crate::{
     check::{Check, Demand},
     dead::DeadRows,
+    export::ExportRows,
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
@@ -108,6 +110,11 @@ impl MysqlErrors {
     /// The dead letters of `shard`, in tables as they are.
     pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
         Box::new(dead::Letters { session: self.session(None), shard })
+    }
+
+    /// All rows of tables as they are.
+    pub fn export(&self) -> Box<dyn ExportRows> {
+        Box::new(export::Export { session: self.session(None) })
     }
 
     fn session(&self, demand: Option<Demand>) -> Session {

@@ -78,7 +78,7 @@ pub struct WindowsQuery {
 }
 
 /// What `text` says as a time: RFC 3339, seconds or milliseconds since 1970, or `-15m` before `now`.
-fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Some(back) = text.strip_prefix('-') {
         return before(back, now);
     }

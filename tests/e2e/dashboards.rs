@@ -66,6 +66,7 @@ impl Watched {
         wait::until("data in every panel", 2 * wait::SOON, || {
             client.post("/errors/log", "{}");
             client.post("/errors/log", AGAIN);
+            client.post("/errors/batch", AGAIN);
             client.get(&format!("/errors/{}", "0".repeat(64)));
             let missing =
                 queries.iter().filter_map(|query| assert_has_data(&self.prometheus, query).err());

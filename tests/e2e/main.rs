@@ -6,6 +6,7 @@
 mod again;
 mod ask;
 mod away;
+mod batch;
 mod check;
 mod claims;
 mod command;
@@ -16,6 +17,7 @@ mod dashboards;
 mod dead;
 mod deadly;
 mod drain;
+mod export;
 mod exporters;
 mod failover;
 mod fingerprint;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What `errsift key` prints: the key, and the value of `--api-key`.
-fn key(flags: &[&str]) -> (String, String) {
+pub fn key(flags: &[&str]) -> (String, String) {
     let ended = run(&[&["key"], flags].concat(), &[]);
     ended.assert_says(0, &["ERRSIFT_API_KEYS"]);
     let after = |name: &str| {

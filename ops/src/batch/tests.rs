@@ -34,16 +34,13 @@ fn one_by_one(items: &[Vec<u8>], service: Option<&str>) -> Sum {
 fn count(sum: &mut Sum, event: Event) {
     let (fingerprint, at) = (Fingerprint::of(&event), event.timestamp);
     sum.clamped += u64::from(event.clamped);
-    match event.event_id {
-        Some(id) => {
-            let id = id.within(event.service.as_deref());
-            sum.identified.push((id, fingerprint, at));
-        }
-        None => {
-            let none = Tally { count: 0, ..Tally::one(at) };
-            let entry = sum.entries.entry((fingerprint, Window::of(at))).or_insert(none);
-            entry.fold(&Tally::one(at));
-        }
+    if let Some(id) = event.event_id {
+        let id = id.within(event.service.as_deref());
+        sum.identified.push((id, fingerprint, at));
+    } else {
+        let none = Tally { count: 0, ..Tally::one(at) };
+        let entry = sum.entries.entry((fingerprint, Window::of(at))).or_insert(none);
+        entry.fold(&Tally::one(at));
     }
     let details = || Details { rule: RULE, payload: event.into() };
     sum.details.entry(fingerprint).or_insert_with(details);
@@ -290,10 +287,9 @@ fn event() -> impl Strategy<Value = Vec<u8>> {
     (string(), rest, space, 0..40_usize).prop_map(|(message, rest, space, cut)| {
         let mut text = format!("{space}{{{space}\"message\"{space}:{space}\"{message}\"");
         for (key, value) in rest {
-            text += &format!("{space},{space}\"{key}\":{space}{value}");
+            text = format!("{text}{space},{space}\"{key}\":{space}{value}");
         }
-        text += &format!("{space}}}{space}");
-        let mut text = text.into_bytes();
+        let mut text = format!("{text}{space}}}{space}").into_bytes();
         match cut {
             0 => text.truncate(text.len() / 2),
             1 => text.push(b'x'),

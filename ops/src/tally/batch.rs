@@ -59,3 +59,47 @@ impl<W> Forming<W> {
         self.tallied.entries.push(Entry { fingerprint, window, tally: *tally, details });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        batch::{Fold, Item},
+        body,
+        timestamp::Timestamp,
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const EVENTS: [&str; 5] = [
+        r#"{"message":"a"}"#,
+        r#"{"message":"a","eventId":"00000000000000000000000000000001"}"#,
+        r#"{"message":"b","eventId":"00000000000000000000000000000001"}"#,
+        r#"{"message":"b","timestamp":1800000000}"#,
+        r#"{"message":"\u0061","timestamp":1600000000}"#,
+    ];
+
+    #[test]
+    fn a_batch_counts_as_its_events_and_waits_as_one() {
+        let mut singly = Forming::new();
+        let mut fold = Fold::new(NOW, None);
+        for text in EVENTS {
+            let event = body::read(text.as_bytes(), NOW).unwrap();
+            singly.fold(Fingerprint::of(&event), event, "single", &mut |_: &Fingerprint| true);
+            fold.take(Item::Text(text.as_bytes())).unwrap();
+        }
+        let folded = Box::new(fold.finish());
+        let repeats = folded.repeats.clone();
+        let mut at_once = Forming::new();
+        at_once.fold_batch(Batch { folded, waiter: "batch" }, &mut |_| true);
+        let sorted = |forming: &Forming<&str>| {
+            let mut entries = forming.tallied.entries.clone();
+            entries.sort();
+            entries
+        };
+        assert_eq!(sorted(&at_once), sorted(&singly));
+        let (one, all) = (at_once.tallied, singly.tallied);
+        assert_eq!((one.ids, one.repeated, one.clamped), (all.ids, all.repeated, all.clamped));
+        assert_eq!((one.waiters, one.batched, repeats.get()), (vec!["batch"], 4, 1));
+        assert_eq!((all.waiters.len(), all.batched), (5, 0));
+    }
+}

@@ -76,7 +76,9 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     let Ingest { events, boarding, confirmed, sealer, ids, feed, .. } = ingest;
     let Ingest { wake, clock, counters, ack_deadline, operators, .. } = ingest;
     wake.bind();
-    operators.iter().for_each(|operators| operators::watch(worker, "ingest", operators));
+    if let Some(operators) = operators {
+        operators::watch(worker, "ingest", &operators);
+    }
     let told = Told {
         account: Rc::new(RefCell::new(Account::new(counters.journaled.get()))),
         ids: Rc::new(RefCell::new(ids)),
@@ -85,10 +87,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     let (account, ids) = (Rc::clone(&told.account), Rc::clone(&told.ids));
     let known = Rc::new(RefCell::new(Known::new(KNOWN_MAX)));
     let sealer = Rc::new(RefCell::new(sealer));
-    let wanted = {
-        let known = Rc::clone(&known);
-        move |fingerprint: &Fingerprint| !known.borrow_mut().contains(fingerprint)
-    };
+    let wanted = unknown(Rc::clone(&known));
     let Handles { mut input, batches, forming: mut time, forming_batches, journal, executed } =
         worker.dataflow_named::<u64, _, _>("Ingest", |scope| {
             graph::ingest(scope, wanted, Rc::clone(&sealer), Arc::clone(&feed), told)
@@ -99,9 +98,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
     let mut waits = Batch::new(MICROSECONDS);
     loop {
         let now = clock.monotonic();
-        confirmed.try_iter().flatten().for_each(|confirmed| {
-            known.borrow_mut().insert(confirmed);
-        });
+        learn(&mut known.borrow_mut(), &confirmed);
         age(&mut ids.borrow_mut(), now, &counters);
         let before = forming.events;
         let ended = fill_in_turn(&mut arrived, &events, &mut aboard, &mut forming, now, &mut waits);
@@ -185,6 +182,18 @@ fn publish<W: Waiter>(
         account.passed(frontier);
     }
     account.publish(sealer.events_held(), counters);
+}
+
+/// Whether an error's words are still needed.
+fn unknown(known: Rc<RefCell<Known>>) -> impl FnMut(&Fingerprint) -> bool {
+    move |fingerprint| !known.borrow_mut().contains(fingerprint)
+}
+
+/// Takes in which errors the tables have confirmed.
+fn learn(known: &mut Known, confirmed: &Receiver<Vec<Fingerprint>>) {
+    for fingerprint in confirmed.try_iter().flatten() {
+        known.insert(fingerprint);
+    }
 }
 
 /// Forgets ids that are too old; says how many are left, and whether there was no room for some.

@@ -1,5 +1,6 @@
 //! The front end over real sockets, byte by byte, with a pipeline and stores made up here.
 
+mod batch;
 mod client;
 mod connection;
 mod cross_origin;
