@@ -3,6 +3,7 @@
 use errsift_ops::log::{Assumed, Format, Record, Year};
 use proptest::prelude::*;
 
+#[expect(dead_code, reason = "of the crashes only their text is used here")]
 mod crashes;
 #[expect(dead_code, reason = "made for the tests of the whole; of it only the directory is used")]
 #[path = "../../tests/support/loghub.rs"]

@@ -138,7 +138,9 @@ fn level_word(c: &mut Cursor<'_>) -> Option<Level> {
     let level = Level::of_bytes(text)?;
     let shouted = text.iter().all(u8::is_ascii_uppercase);
     let ends = match ahead.peek() {
-        None | Some(b'\t' | b'|') => true,
+        // a line that is but the word "fine" is a message
+        None => shouted,
+        Some(b'\t' | b'|') => true,
         // "Error connecting" begins a message, "ERROR connecting" and "Info    CBS" a level
         Some(b' ') => {
             shouted || ahead.peek_at(1).is_some_and(|next| matches!(next, b' ' | b'|' | b'-'))
@@ -168,18 +170,21 @@ fn skip_before_level(c: &mut Cursor<'_>) -> bool {
     match c.peek() {
         Some(b'[') => c.group(b'[', b']', FIELD_BYTES_MAX).is_some(),
         Some(b'(') => c.group(b'(', b')', FIELD_BYTES_MAX).is_some(),
+        Some(b'0'..=b'9') if c.peek_at(c.digits_ahead()).is_some_and(is_blank) => {
+            c.skip(c.digits_ahead());
+            true
+        }
         Some(_) => {
             let mut ahead = *c;
             let Some(token) = ahead.token(FIELD_BYTES_MAX) else { return false };
-            let number = token.iter().all(u8::is_ascii_digit);
             let dotted = is_name(token) && is_dotted(token);
             let mut behind = ahead;
             separators(&mut behind);
             let set_off = is_name(token) && behind.at() > ahead.at() + 1;
-            if number || dotted || set_off {
+            if dotted || set_off {
                 *c = ahead;
             }
-            number || dotted || set_off
+            dotted || set_off
         }
         None => false,
     }
