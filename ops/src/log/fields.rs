@@ -138,15 +138,14 @@ fn level_word(c: &mut Cursor<'_>) -> Option<Level> {
     let level = Level::of_bytes(text)?;
     let shouted = text.iter().all(u8::is_ascii_uppercase);
     let ends = match ahead.peek() {
-        // a line that is but the word "fine" is a message
-        None => shouted,
         Some(b'\t' | b'|') => true,
         // "Error connecting" begins a message, "ERROR connecting" and "Info    CBS" a level
         Some(b' ') => {
             shouted || ahead.peek_at(1).is_some_and(|next| matches!(next, b' ' | b'|' | b'-'))
         }
         Some(b':') => shouted || ahead.peek_at(1).is_none_or(is_blank),
-        Some(b']' | b'[' | b'/' | b',' | b'-') => shouted,
+        // a line that is but the word "fine" is a message
+        None | Some(b']' | b'[' | b'/' | b',' | b'-') => shouted,
         Some(_) => false,
     };
     if !ends {
