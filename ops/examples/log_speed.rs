@@ -8,7 +8,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "it measures")]
 
-use std::{env, fs, time::Instant};
+use std::{env, fmt::Write, fs, time::Instant};
 
 use errsift_ops::log::{Assumed, Format, Year};
 
@@ -18,9 +18,10 @@ const PASSES: usize = 5;
 fn made_up() -> Vec<u8> {
     let mut log = String::new();
     for n in 0..20_000_u64 {
-        log += &format!(
+        let _ = writeln!(
+            log,
             "081109 20{:02}{:02} {} INFO dfs.DataNode$PacketResponder: PacketResponder {} for block \
-             blk_{} of size 67108864 from /10.251.{}.{} terminating\n",
+             blk_{} of size 67108864 from /10.251.{}.{} terminating",
             n / 60 % 60,
             n % 60,
             n % 400,

@@ -62,11 +62,11 @@ fn hold(
         let output = match program {
             "rustc" | "g++" => {
                 let built = format!("./program{n}");
-                let build = Command::new(program)
+                let compiled = Command::new(program)
                     .args(["-g", &file, "-o", &built])
                     .current_dir(&dir)
                     .output();
-                assert!(build.is_ok_and(|build| build.status.success()), "{file} builds");
+                assert!(compiled.is_ok_and(|run| run.status.success()), "{file} builds");
                 run(&dir, &built, &[])
             }
             _ => run(&dir, program, &[&file]),
@@ -94,7 +94,7 @@ fn among_lines(crashes: &[Crash]) {
     ] {
         let mut log = String::new();
         for crash in crashes {
-            log += &format!("{line}\n{line}\n{}{line}\n", crash.output);
+            log.extend([line, "\n", line, "\n", &crash.output, line, "\n"]);
         }
         let format = Format::detect(log.as_bytes(), &ASSUMED);
         assert_eq!(format.name(), form);
