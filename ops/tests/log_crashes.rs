@@ -63,7 +63,7 @@ fn among(form: &str, before: &str, message_before: &str, after: &str, message_af
     let mut log = String::new();
     let mut parts = Vec::new();
     for crash in &crashes::ALL {
-        log += &format!("{before}\n{}{after}\n", crash.text);
+        log.extend([before, "\n", crash.text, after, "\n"]);
         parts.extend([Ok(message_before), Err(crash), Ok(message_after)]);
     }
     hold(&log, form, &parts);

@@ -3,6 +3,7 @@
 use errsift_ops::log::{Assumed, Format, Record, Year};
 use proptest::prelude::*;
 
+#[expect(dead_code, reason = "of the crashes only their text is used here")]
 mod crashes;
 #[expect(dead_code, reason = "made for the tests of the whole; of it only the directory is used")]
 #[path = "../../tests/support/loghub.rs"]
@@ -126,10 +127,10 @@ fn long_files_without_times_can_be_cut() {
 
 #[test]
 fn a_line_of_a_mebibyte() {
-    let long = "x".repeat(1 << 20);
-    let log = format!("{}{} {long}\n{long}\n{}", TIMED[0], TIMED[0].trim_end(), TIMED[0]);
+    let mebibyte = "x".repeat(1 << 20);
+    let log = format!("{}{} {mebibyte}\n{mebibyte}\n{}", TIMED[0], TIMED[0].trim_end(), TIMED[0]);
     assert_eq!(hold(log.as_bytes(), &[0, 100, 1 << 20, (1 << 20) + 200]), 3);
-    assert_eq!(hold(long.as_bytes(), &[0, 100]), 1);
+    assert_eq!(hold(mebibyte.as_bytes(), &[0, 100]), 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Reading a line from its start, piece by piece; what does not fit is `None` and moves nothing
 //! that the caller keeps.
 
+use memchr::memchr2;
+
 /// A place in a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
@@ -84,7 +86,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn token(&mut self, bytes_max: usize) -> Option<&'a [u8]> {
         let rest = self.rest();
         let window = &rest[..rest.len().min(bytes_max + 1)];
-        let end = window.iter().position(|byte| is_blank(*byte)).unwrap_or(window.len());
+        let end = memchr2(b' ', b'\t', window).unwrap_or(window.len());
         if end == 0 || end > bytes_max {
             return None;
         }

@@ -4,6 +4,8 @@
 //! because one line does not tell a logger from a message's first word: `ERROR worker: lost` is
 //! either. A field is taken off the messages if four in five lines have it.
 
+use memchr::{memchr, memchr2};
+
 use super::{
     cursor::{Cursor, is_blank},
     level::{Level, WORD_BYTES_MAX},
@@ -138,13 +140,14 @@ fn level_word(c: &mut Cursor<'_>) -> Option<Level> {
     let level = Level::of_bytes(text)?;
     let shouted = text.iter().all(u8::is_ascii_uppercase);
     let ends = match ahead.peek() {
-        None | Some(b'\t' | b'|') => true,
+        Some(b'\t' | b'|') => true,
         // "Error connecting" begins a message, "ERROR connecting" and "Info    CBS" a level
         Some(b' ') => {
             shouted || ahead.peek_at(1).is_some_and(|next| matches!(next, b' ' | b'|' | b'-'))
         }
         Some(b':') => shouted || ahead.peek_at(1).is_none_or(is_blank),
-        Some(b']' | b'[' | b'/' | b',' | b'-') => shouted,
+        // a line that is but the word "fine" is a message
+        None | Some(b']' | b'[' | b'/' | b',' | b'-') => shouted,
         Some(_) => false,
     };
     if !ends {
@@ -168,18 +171,21 @@ fn skip_before_level(c: &mut Cursor<'_>) -> bool {
     match c.peek() {
         Some(b'[') => c.group(b'[', b']', FIELD_BYTES_MAX).is_some(),
         Some(b'(') => c.group(b'(', b')', FIELD_BYTES_MAX).is_some(),
+        Some(b'0'..=b'9') if c.peek_at(c.digits_ahead()).is_some_and(is_blank) => {
+            c.skip(c.digits_ahead());
+            true
+        }
         Some(_) => {
             let mut ahead = *c;
             let Some(token) = ahead.token(FIELD_BYTES_MAX) else { return false };
-            let number = token.iter().all(u8::is_ascii_digit);
             let dotted = is_name(token) && is_dotted(token);
             let mut behind = ahead;
             separators(&mut behind);
             let set_off = is_name(token) && behind.at() > ahead.at() + 1;
-            if number || dotted || set_off {
+            if dotted || set_off {
                 *c = ahead;
             }
-            number || dotted || set_off
+            dotted || set_off
         }
         None => false,
     }
@@ -253,7 +259,7 @@ fn skip_number(c: &mut Cursor<'_>) -> Option<()> {
 fn skip_colon(c: &mut Cursor<'_>) -> Option<()> {
     let rest = c.rest();
     let window = &rest[..rest.len().min(FIELD_BYTES_MAX)];
-    let mut end = window.iter().position(|byte| is_blank(*byte)).unwrap_or(window.len());
+    let mut end = memchr2(b' ', b'\t', window).unwrap_or(window.len());
     if let Some(tight) = tight_colon(&window[..end]) {
         end = tight;
     } else if end > 1 && window[end - 1] == b':' {
@@ -274,7 +280,7 @@ fn skip_colon(c: &mut Cursor<'_>) -> Option<()> {
 
 /// Where the logger ends of Python's `ERROR:root:message`, which is neither `a::b:` nor `file:12:`.
 fn tight_colon(token: &[u8]) -> Option<usize> {
-    let colon = token.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+    let colon = memchr(b':', token).filter(|colon| *colon > 0)?;
     let next = token.get(colon + 1)?;
     (!matches!(next, b':' | b'/' | b'0'..=b'9') && !token[..colon].contains(&b'[')).then_some(colon)
 }
@@ -288,15 +294,24 @@ fn skip_dash(c: &mut Cursor<'_>) -> Option<()> {
 
 /// Whether a token is made as loggers, modules and files are named.
 fn is_name(token: &[u8]) -> bool {
-    let in_name = |byte: &u8| {
-        byte.is_ascii_alphanumeric()
+    token.iter().any(u8::is_ascii_alphabetic)
+        && token.iter().all(|byte| IN_NAME[usize::from(*byte)])
+}
+
+/// The bytes of names, as a table because each line's logger is looked up in it.
+static IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
             || matches!(
                 byte,
                 b'.' | b'_' | b'$' | b'-' | b'/' | b'@' | b':' | b'#' | b'<' | b'>' | b'[' | b']'
-            )
-    };
-    token.iter().any(u8::is_ascii_alphabetic) && token.iter().all(in_name)
-}
+            );
+        byte += 1;
+    }
+    table
+};
 
 /// Whether a name has parts, as `a.b`, `a::b` or `A$B`.
 fn is_dotted(token: &[u8]) -> bool {

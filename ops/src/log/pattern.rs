@@ -116,8 +116,9 @@ impl Pattern {
         if let Ok(at) = parsed.to_timestamp() {
             return in_range(at.as_millisecond());
         }
+        let yearless = parsed.year().is_none();
         let mut try_year = |year: i32| {
-            if parsed.year().is_none() {
+            if yearless {
                 parsed.set_year(Some(year.try_into().ok()?)).ok()?;
             }
             let date = parsed.to_date().ok()?;

@@ -244,7 +244,11 @@ impl<'a> Record<'a> {
 /// `bytes` without blanks at its ends, with `\n` for `\r\n`, and with � for what is not UTF-8.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     let end = bytes.trim_ascii_end();
-    let text = String::from_utf8_lossy(end);
+    // checked first because what replaces goes byte by byte
+    let text = match str::from_utf8(end) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(end),
+    };
     if memchr(b'\r', end).is_none() {
         return text;
     }

@@ -64,8 +64,8 @@ pub(super) fn hdfs(mut c: Cursor<'_>, style: Style, assumed: &Assumed) -> Option
     let second_of_day = moment::second_of_day(c.digits(2)?, c.digits(2)?, c.digits(2)?)?;
     c.expect(b' ')?;
     let time = Moment { year, month, day, second_of_day, millis: 0, utc_offset_seconds: None };
-    time.timestamp(assumed)?;
-    Some(rest(c, &time, style, assumed))
+    // six digits twice are a date only if there is such a day
+    Some(rest(c, &time, style, assumed)).filter(|header| header.time.is_some())
 }
 
 /// `20240102 03:04:05.678 …`, `20240102T030405Z …`, `20171223-22:15:29:606|…`.
