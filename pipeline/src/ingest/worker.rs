@@ -131,10 +131,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         }
         let stop = sealer.borrow_mut().take_stop();
         if let Some(stop) = stop {
-            if stop.wants_drain() {
-                feed.note_forgotten();
-                end(&mut sealer.borrow_mut(), &feed);
-            }
+            stopped(&stop, &mut sealer.borrow_mut(), &feed);
             return Some(stop);
         }
         let due = sealer.borrow().due().map_or(PARK_MAX, |due| due.saturating_sub(now));
@@ -144,6 +141,14 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         step(worker, &wake, due, || {
             forming.can_take(&events, &aboard.boarding) || sealer.borrow().has_reports()
         });
+    }
+}
+
+/// Has what memory holds applied, if the journal has lost it and that is why this process must end.
+fn stopped<W: Waiter>(stop: &Stop, sealer: &mut Sealer<W>, feed: &Feed) {
+    if stop.wants_drain() {
+        feed.note_forgotten();
+        end(sealer, feed);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
@@ -14,6 +15,7 @@ use errsift_ops::{
 use errsift_pipeline::{
     memory::{MemoryErrors, MemoryJournal},
     ports::{
+        dead::{Aside, DeadJobs, Recovery, SetAside},
         errors::{
             Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
             ErrorsWriter, Guards, Range, Settled,
@@ -168,7 +170,7 @@ impl Journal for Door {
     }
 
     fn rearm(&mut self, done: FenceDone) {
-        done(self.0.journal(|journal| journal.fence()));
+        done(self.0.journal(Backlog::fence));
     }
 
     fn heal(&mut self, heal: Heal, done: FenceDone) {
@@ -184,10 +186,6 @@ impl Journal for Door {
 impl Backlog for Door {
     fn page(&mut self, from: Seq, jobs_max: usize) -> Result<Page, JournalFault> {
         self.0.journal(|journal| journal.page(from, jobs_max))
-    }
-
-    fn trim(&mut self, upto: Seq, epochs: &[Epoch]) -> Result<(), JournalFault> {
-        self.0.journal(|journal| journal.trim(upto, epochs))
     }
 
     fn add_pending(
@@ -212,11 +210,44 @@ impl Backlog for Door {
     }
 
     fn fence(&mut self) -> Result<Fence, JournalFault> {
-        self.0.journal(|journal| journal.fence())
+        self.0.journal(Backlog::fence)
     }
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
-        self.0.journal(|journal| journal.size())
+        self.0.journal(Backlog::size)
+    }
+
+    fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        self.0.journal(|journal| journal.set_aside(claim, aside))
+    }
+
+    fn dead(&mut self) -> Result<DeadJobs, JournalFault> {
+        self.0.journal(Backlog::dead)
+    }
+
+    fn dead_jobs(&mut self, skipped: u64, jobs_max: usize) -> Result<Vec<Bytes>, JournalFault> {
+        self.0.journal(|journal| journal.dead_jobs(skipped, jobs_max))
+    }
+
+    fn count_dead(
+        &mut self,
+        claim: &Claim,
+        counted: Seq,
+        events: u64,
+    ) -> Result<bool, JournalFault> {
+        self.0.journal(|journal| journal.count_dead(claim, counted, events))
+    }
+
+    fn drop_dead(&mut self, dead: &Bytes, redriven: u64) -> Result<bool, JournalFault> {
+        self.0.journal(|journal| journal.drop_dead(dead, redriven))
+    }
+
+    fn recovery(&mut self) -> Result<Recovery, JournalFault> {
+        self.0.journal(Backlog::recovery)
+    }
+
+    fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {
+        self.0.journal(|journal| journal.note_recovery(claim, recovery))
     }
 
     fn trim_keeping(
@@ -230,7 +261,7 @@ impl Backlog for Door {
     }
 
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
-        self.0.journal(|journal| journal.kept_ids())
+        self.0.journal(Backlog::kept_ids)
     }
 
     fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
@@ -242,7 +273,7 @@ impl Backlog for Door {
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
-        self.0.journal(|journal| journal.holder())
+        self.0.journal(Backlog::holder)
     }
 
     fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
