@@ -129,7 +129,6 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         let stop = sealer.borrow_mut().take_stop();
         if let Some(stop) = stop {
             if stop.wants_drain() {
-                feed.note_forgotten();
                 end(&mut sealer.borrow_mut(), &feed);
             }
             return Some(stop);
@@ -155,8 +154,9 @@ fn step(worker: &mut Worker, wake: &Wake, due: Duration, more: impl FnOnce() -> 
     }
 }
 
-/// Ends the last epoch and the feed.
+/// Ends the last epoch and the feed, of a journal that has forgotten flights.
 fn end<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
+    feed.note_forgotten();
     if let Some((epoch, seq)) = sealer.close_epoch(true) {
         feed.close(epoch, seq);
     }

@@ -168,7 +168,7 @@ impl Journal for Door {
     }
 
     fn rearm(&mut self, done: FenceDone) {
-        done(self.0.journal(|journal| journal.fence()));
+        done(self.0.journal(Backlog::fence));
     }
 
     fn heal(&mut self, heal: Heal, done: FenceDone) {
@@ -212,11 +212,11 @@ impl Backlog for Door {
     }
 
     fn fence(&mut self) -> Result<Fence, JournalFault> {
-        self.0.journal(|journal| journal.fence())
+        self.0.journal(Backlog::fence)
     }
 
     fn size(&mut self) -> Result<JournalSize, JournalFault> {
-        self.0.journal(|journal| journal.size())
+        self.0.journal(Backlog::size)
     }
 
     fn trim_keeping(
@@ -230,7 +230,7 @@ impl Backlog for Door {
     }
 
     fn kept_ids(&mut self) -> Result<Vec<JobIds>, JournalFault> {
-        self.0.journal(|journal| journal.kept_ids())
+        self.0.journal(Backlog::kept_ids)
     }
 
     fn merge(&mut self, merge: &Merge) -> Result<bool, JournalFault> {
@@ -242,7 +242,7 @@ impl Backlog for Door {
     }
 
     fn holder(&mut self) -> Result<Option<Holder>, JournalFault> {
-        self.0.journal(|journal| journal.holder())
+        self.0.journal(Backlog::holder)
     }
 
     fn release(&mut self, holder: &Holder) -> Result<(), JournalFault> {
