@@ -147,7 +147,6 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
 /// Has what memory holds applied, if the journal has lost it and that is why this process must end.
 fn stopped<W: Waiter>(stop: &Stop, sealer: &mut Sealer<W>, feed: &Feed) {
     if stop.wants_drain() {
-        feed.note_forgotten();
         end(sealer, feed);
     }
 }
@@ -165,8 +164,9 @@ fn step(worker: &mut Worker, wake: &Wake, due: Duration, more: impl FnOnce() -> 
     }
 }
 
-/// Ends the last epoch and the feed.
+/// Ends the last epoch and the feed, of a journal that has forgotten flights.
 fn end<W: Waiter>(sealer: &mut Sealer<W>, feed: &Feed) {
+    feed.note_forgotten();
     if let Some((epoch, seq)) = sealer.close_epoch(true) {
         feed.close(epoch, seq);
     }

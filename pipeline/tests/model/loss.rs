@@ -45,15 +45,12 @@ impl Machine {
         self.world.cut();
         self.world.journal_away.store(false, Ordering::SeqCst);
         let before = self.world.journal.clone().fence().unwrap();
-        match flights {
-            Some(flights) => {
-                self.world.journal.forget(flights.into());
-            }
-            None => {
-                self.kill_older();
-                self.ids_gone = true;
-                self.world.journal.empty();
-            }
+        if let Some(flights) = flights {
+            self.world.journal.forget(flights.into());
+        } else {
+            self.kill_older();
+            self.ids_gone = true;
+            self.world.journal.empty();
         }
         self.whole = Some(before);
         Ok(())

@@ -88,6 +88,7 @@ pub struct Case {
 }
 
 /// The processes, the stores and the model.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that happened")]
 pub struct Machine {
     pub case: Case,
     pub world: Arc<World>,

@@ -43,7 +43,10 @@ pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
 }
 
 /// What became of attempts, by their numbers.
-pub type Answers = Vec<(usize, Outcome)>;
+pub type Answers = Vec<Heard>;
+
+/// One attempt's number and what became of it.
+type Heard = (usize, Outcome);
 
 /// Tells what it hears unless its process is dead.
 pub struct Client {
@@ -66,7 +69,7 @@ pub struct Process {
     pub life: Arc<Life>,
     pub counters: Arc<Counters>,
     pipeline: Pipeline<Client>,
-    heard: (Sender<(usize, Outcome)>, Receiver<(usize, Outcome)>),
+    heard: (Sender<Heard>, Receiver<Heard>),
     /// Attempts that are not answered yet.
     pub asked: usize,
 }
