@@ -23,6 +23,7 @@ use errsift_ops::{
     body::Fault,
     fingerprint::Fingerprint,
     id::{Part, Seq, Shard},
+    job,
     tally::Tally,
     window::Window,
 };
@@ -311,6 +312,26 @@ fn words_are_sent_until_they_are_known_and_counted_live_at_once() {
     assert!(bytes / jobs < jobs_before.bytes, "a known error's words are not sent again");
     run.end();
     assert_eq!(errors.counts()[&name].count, 4);
+}
+
+#[test]
+fn words_are_known_only_once_the_tables_have_them() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let away = Stores { errors: Arc::new(Away), ..stores(&journal, &errors) };
+    let long = Settings { flush_interval: Duration::from_secs(3600), ..settings(1) };
+    let mut run = Run::start(&long, away, 1);
+    for acks in 1..=3 {
+        run.offer(&body("boom", 0));
+        while run.pipeline.counters.acked.get() < acks {
+            std::thread::yield_now();
+        }
+    }
+    for job in journal.clone().page(Seq(1), 99).unwrap().jobs {
+        let entries = job::decode(&job).unwrap().flight.entries;
+        assert!(entries.iter().all(|entry| entry.details.is_some()), "{entries:?}");
+    }
+    run.abandon();
+    assert_eq!(journal.clone().fence().unwrap().events, 3);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Fed {
             (Arc::clone(&feed), flights),
             (keeper, served),
             (epochs, Arc::default()),
-            Epoch::default(),
+            (Epoch::default(), false),
             1_000,
         );
         for seq in 1..=last {
