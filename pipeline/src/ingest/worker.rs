@@ -30,6 +30,9 @@ const PARK_MAX: Duration = Duration::from_millis(100);
 /// The shortest: what is due is done by the next turn.
 const PARK_MIN: Duration = Duration::from_micros(100);
 
+/// Events for which the worker wakes while a flight is out.
+const WAKE_EVENTS: usize = 64;
+
 /// What the ingest worker runs on.
 pub(crate) struct Ingest<W> {
     pub(crate) events: Receiver<Received<W>>,
@@ -60,8 +63,15 @@ impl Forming {
         self.events >= FLIGHT_EVENTS_MAX || self.bytes >= FLIGHT_BYTES_MAX
     }
 
-    fn can_take<W>(&self, events: &Receiver<Received<W>>) -> bool {
-        !self.full() && !events.is_empty()
+    /// How many events must wait to be worth a wake-up: any while the journal is free; while it is
+    /// not, as many as are decoded in the time that a wake-up costs several times over, so that
+    /// little is left to do when it is.
+    fn worth_waking(&self, free: bool) -> usize {
+        match (self.full(), free) {
+            (true, _) => usize::MAX,
+            (false, true) => 1,
+            (false, false) => WAKE_EVENTS,
+        }
     }
 }
 
@@ -137,13 +147,21 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if due.is_zero() || sealer.borrow().has_reports() {
             journal.activate();
         }
-        step(worker, &wake, due, || forming.can_take(&events) || sealer.borrow().has_reports());
+        let waiting_min = forming.worth_waking(sealer.borrow().ready());
+        step(worker, (&wake, waiting_min), due, || {
+            events.len() >= waiting_min || sealer.borrow().has_reports()
+        });
     }
 }
 
 /// Runs what is to be run. Parks if there is nothing, and no `more` after the wake-up is armed.
-fn step(worker: &mut Worker, wake: &Wake, due: Duration, more: impl FnOnce() -> bool) {
-    wake.arm();
+fn step(
+    worker: &mut Worker,
+    (wake, waiting_min): (&Wake, usize),
+    due: Duration,
+    more: impl FnOnce() -> bool,
+) {
+    wake.arm_for(waiting_min);
     if more() {
         wake.disarm();
         worker.step();
