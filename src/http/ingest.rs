@@ -7,14 +7,23 @@ use errsift_pipeline::ack::{Outcome, Waiter};
 use hyper::HeaderMap;
 use tokio::sync::oneshot;
 
-use super::{Front, Intake, answer::Answer, body::Body, fault::Fault, media};
+use super::{
+    Front, Intake,
+    answer::Answer,
+    body::Body,
+    desk::{Desk, Hearer},
+    fault::Fault,
+    media,
+};
 
 /// A client that waits for its answer.
 #[derive(Debug)]
 pub struct Waiting {
-    outcome: oneshot::Sender<Outcome>,
+    outcome: Hearer,
     /// By the monotonic clock.
     since: Duration,
+    /// That of the thread on which it waits.
+    desk: Option<Arc<Desk>>,
 }
 
 impl Waiter for Waiting {
@@ -25,6 +34,24 @@ impl Waiter for Waiting {
 
     fn waiting_since(&self) -> Option<Duration> {
         Some(self.since)
+    }
+
+    fn answer_all(waiters: Vec<Self>, outcome: &Outcome) {
+        let mut desks: Vec<(Arc<Desk>, Vec<Hearer>)> = Vec::new();
+        for Self { outcome: hearer, desk, .. } in waiters {
+            let Some(desk) = desk else {
+                let _gone = hearer.send(outcome.clone());
+                continue;
+            };
+            // one for each core
+            match desks.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &desk)) {
+                Some((_, hearers)) => hearers.push(hearer),
+                None => desks.push((desk, vec![hearer])),
+            }
+        }
+        for (desk, hearers) in desks {
+            desk.lay(outcome.clone(), hearers);
+        }
     }
 }
 
@@ -44,7 +71,12 @@ pub async fn ingest<I: Intake>(
     let (waiter, outcome) = oneshot::channel();
     let at = front.operations.clock().wall();
     let since = front.operations.clock().monotonic();
-    let received = Received { body, at, service, waiter: Waiting { outcome: waiter, since } };
+    let received = Received {
+        body,
+        at,
+        service,
+        waiter: Waiting { outcome: waiter, since, desk: Desk::here() },
+    };
     front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
     match outcome.await {
         Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),

@@ -24,6 +24,7 @@ pub mod client;
 mod compress;
 mod connection;
 pub mod cors;
+mod desk;
 mod error;
 mod fault;
 mod health;
@@ -42,6 +43,7 @@ mod route;
 mod seat;
 mod socket;
 mod standing;
+mod threads;
 mod windows;
 
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub use self::{
     list::Page,
     policy::{Door, Policy},
     requests::{GONE, Requests},
+    seat::INGEST,
+    threads::Threads,
 };
 
 /// Takes in events for the pipeline.
