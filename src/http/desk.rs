@@ -5,15 +5,15 @@
 //! on its desk together, and it is woken once; it tells its own tasks, for which no lock is needed.
 
 use std::{
-    cell::RefCell,
-    sync::{Arc, Mutex, PoisonError},
+    cell::Cell,
+    sync::{Mutex, PoisonError},
 };
 
 use errsift_pipeline::ack::Outcome;
 use tokio::sync::{Notify, oneshot};
 
 thread_local! {
-    static HERE: RefCell<Option<Arc<Desk>>> = const { RefCell::new(None) };
+    static HERE: Cell<Option<&'static Desk>> = const { Cell::new(None) };
 }
 
 /// Somebody who hears an outcome.
@@ -28,13 +28,16 @@ pub struct Desk {
 
 impl Desk {
     /// That of the calling thread, if it has one.
-    pub fn here() -> Option<Arc<Self>> {
-        HERE.with_borrow(Clone::clone)
+    pub fn here() -> Option<&'static Self> {
+        HERE.get()
     }
 
-    /// Makes this the calling thread's.
-    pub fn place_here(self: &Arc<Self>) {
-        HERE.set(Some(Arc::clone(self)));
+    /// Gives the calling thread one, for good: there are as many as threads, and each request
+    /// would count references otherwise.
+    pub fn place_here() -> &'static Self {
+        let desk: &'static Self = Box::leak(Box::default());
+        HERE.set(Some(desk));
+        desk
     }
 
     /// Lays down what became of the exchanges of all `hearers`. Never waits for the thread.
@@ -65,11 +68,8 @@ mod tests {
 
     #[tokio::test]
     async fn all_who_wait_are_told() {
-        let desk = Arc::new(Desk::default());
-        let attending = tokio::spawn({
-            let desk = Arc::clone(&desk);
-            async move { desk.attend().await }
-        });
+        let desk = Desk::place_here();
+        let attending = tokio::spawn(desk.attend());
         let (hearers, heard): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
         let (gone, _) = oneshot::channel();
         desk.lay(Outcome::Stored, hearers.into_iter().chain([gone]).collect());

@@ -1,6 +1,6 @@
 //! `POST /errors/log`: one event in, an answer when it is durable.
 
-use std::{sync::Arc, time::Duration};
+use std::{ptr, sync::Arc, time::Duration};
 
 use errsift_ops::decode::Received;
 use errsift_pipeline::ack::{Outcome, Waiter};
@@ -23,7 +23,7 @@ pub struct Waiting {
     /// By the monotonic clock.
     since: Duration,
     /// That of the thread on which it waits.
-    desk: Option<Arc<Desk>>,
+    desk: Option<&'static Desk>,
 }
 
 impl Waiter for Waiting {
@@ -37,14 +37,14 @@ impl Waiter for Waiting {
     }
 
     fn answer_all(waiters: Vec<Self>, outcome: &Outcome) {
-        let mut desks: Vec<(Arc<Desk>, Vec<Hearer>)> = Vec::new();
+        let mut desks: Vec<(&Desk, Vec<Hearer>)> = Vec::new();
         for Self { outcome: hearer, desk, .. } in waiters {
             let Some(desk) = desk else {
                 let _gone = hearer.send(outcome.clone());
                 continue;
             };
             // one for each core
-            match desks.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &desk)) {
+            match desks.iter_mut().find(|(known, _)| ptr::eq(*known, desk)) {
                 Some((_, hearers)) => hearers.push(hearer),
                 None => desks.push((desk, vec![hearer])),
             }

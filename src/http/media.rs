@@ -10,7 +10,10 @@ use super::fault::Fault;
 /// Checks that the headers announce a body that can be read: JSON, not compressed, of an announced
 /// length or chunked. A missing `Content-Type` passes: the body will show.
 pub fn check(headers: &HeaderMap) -> Result<(), Fault> {
-    let is_json = |value: &hyper::header::HeaderValue| value.to_str().is_ok_and(is_json);
+    let is_json = |value: &hyper::header::HeaderValue| {
+        // what nearly all send is known at sight
+        value == "application/json" || value.to_str().is_ok_and(is_json)
+    };
     if !headers.get_all(CONTENT_TYPE).iter().all(is_json) {
         return Err(Fault::ContentType);
     }

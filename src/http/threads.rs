@@ -62,9 +62,7 @@ impl Place {
         let handle = runtime.handle().clone();
         let (running, ended) = oneshot::channel();
         thread::Builder::new().name(format!("http-{number}")).spawn(move || {
-            let desk = Arc::<Desk>::default();
-            desk.place_here();
-            runtime.spawn(async move { desk.attend().await });
+            runtime.spawn(Desk::place_here().attend());
             // an error is the word to end
             let _ended = runtime.block_on(ended);
             // what it still does for others must not hold it up

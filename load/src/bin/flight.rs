@@ -70,11 +70,10 @@ fn commit(job: &str, seq: u32) -> Vec<u8> {
 }
 
 fn command(words: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len());
-    for word in words {
-        bytes += &format!("${}\r\n{word}\r\n", word.len());
-    }
-    bytes.into_bytes()
+    let words =
+        words.iter().flat_map(|word| [format!("${}\r\n", word.len()), format!("{word}\r\n")]);
+    let words: Vec<_> = words.collect();
+    format!("*{}\r\n{}", words.len() / 2, words.concat()).into_bytes()
 }
 
 /// Reads one answer and forgets it.

@@ -63,14 +63,14 @@ impl Forming {
         self.events >= FLIGHT_EVENTS_MAX || self.bytes >= FLIGHT_BYTES_MAX
     }
 
-    /// How many events must wait to be worth a wake-up: any while the journal is free; while it is
-    /// not, as many as are decoded in the time that a wake-up costs several times over, so that
-    /// little is left to do when it is.
-    fn worth_waking(&self, free: bool) -> usize {
-        match (self.full(), free) {
+    /// How many events must wait to be worth a wake-up: any, but while a flight `is_out` as many as
+    /// are decoded in the time that a wake-up costs several times over, so that little is left to
+    /// do when it is back.
+    fn worth_waking(&self, is_out: bool) -> usize {
+        match (self.full(), is_out) {
             (true, _) => usize::MAX,
-            (false, true) => 1,
-            (false, false) => WAKE_EVENTS,
+            (false, true) => WAKE_EVENTS,
+            (false, false) => 1,
         }
     }
 }
@@ -147,22 +147,22 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if due.is_zero() || sealer.borrow().has_reports() {
             journal.activate();
         }
-        let waiting_min = forming.worth_waking(sealer.borrow().ready());
-        step(worker, (&wake, waiting_min), due, || {
-            events.len() >= waiting_min || sealer.borrow().has_reports()
-        });
+        step(worker, &wake, due, (&forming, &events), &sealer);
     }
 }
 
-/// Runs what is to be run. Parks if there is nothing, and no `more` after the wake-up is armed.
-fn step(
+/// Runs what is to be run. Parks if there is nothing, and nothing worth waking up for has come once
+/// the wake-up is armed.
+fn step<W: Waiter>(
     worker: &mut Worker,
-    (wake, waiting_min): (&Wake, usize),
+    wake: &Wake,
     due: Duration,
-    more: impl FnOnce() -> bool,
+    (forming, events): (&Forming, &Receiver<Received<W>>),
+    sealer: &RefCell<Sealer<W>>,
 ) {
+    let waiting_min = forming.worth_waking(sealer.borrow().awaits_success());
     wake.arm_for(waiting_min);
-    if more() {
+    if events.len() >= waiting_min || sealer.borrow().has_reports() {
         wake.disarm();
         worker.step();
     } else {

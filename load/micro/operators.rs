@@ -1,4 +1,8 @@
-//! What each operator costs by itself: `cargo bench -p errsift-ops`, and a name for some of them.
+//! What each operator costs by itself, and the decoder:
+//!
+//! ```sh
+//! cargo bench --manifest-path load/micro/Cargo.toml --target-dir target/micro
+//! ```
 //!
 //! An operator's figure is that of a batch of [`EVENTS`] through a dataflow that has nothing else in it,
 //! so it includes what timely needs to hand them on. Figures "per event" are that divided by the
