@@ -3,7 +3,7 @@
 //! Unknown and repeated fields, wrong types, lone surrogates and invalid UTF-8 are faults that
 //! name the field; nothing is guessed and nothing half-read is kept.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, error::Category};
@@ -11,6 +11,7 @@ use serde_json::{Value, error::Category};
 use crate::{
     event::{Event, EventId},
     object_only::ObjectOnly,
+    text::{Text, expected_a_string},
     timestamp::Timestamp,
 };
 
@@ -46,10 +47,10 @@ impl fmt::Display for Fault {
 /// An event without a time gets `received`; one more than [`FUTURE_MS_MAX`] ahead of it is brought
 /// back to it and marked `clamped`.
 pub fn read(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
-    let field = RefCell::new(None);
+    let field = Cell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
     let fault = |error| {
-        let field = field.borrow_mut().take();
+        let field = field.take().map(Cow::into_owned);
         Fault { field, reason: reason(&error), forbidden: false }
     };
     let mut event =
@@ -77,7 +78,7 @@ struct Untimed {
 
 /// Reads the object; `field` holds the name of the field being read whenever an error leaves.
 struct EventVisitor<'a> {
-    field: &'a RefCell<Option<String>>,
+    field: &'a Cell<Option<Cow<'static, str>>>,
 }
 
 impl<'de> Visitor<'de> for EventVisitor<'_> {
@@ -89,37 +90,81 @@ impl<'de> Visitor<'de> for EventVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Untimed, A::Error> {
         let mut event = Untimed::default();
-        let mut seen: Vec<&'static str> = Vec::with_capacity(FIELDS.len());
+        let mut seen = Fields::default();
         let mut unknown: Vec<String> = Vec::new();
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            let Some(name) = FIELDS.into_iter().find(|name| *name == key) else {
-                map.next_value::<IgnoredAny>()?;
-                if unknown.len() < UNKNOWN_NAMED_MAX {
-                    unknown.push(shown(&key));
+        while let Some(name) = map.next_key()? {
+            let name = match name {
+                Name::Known(name) => name,
+                Name::Unknown(shown) => {
+                    map.next_value::<IgnoredAny>()?;
+                    if unknown.len() < UNKNOWN_NAMED_MAX {
+                        unknown.push(shown);
+                    }
+                    continue;
                 }
-                continue;
             };
-            *self.field.borrow_mut() = Some(name.to_owned());
-            if seen.contains(&name) {
+            self.field.set(Some(Cow::Borrowed(FIELDS[name])));
+            if !seen.add(name) {
                 return Err(A::Error::custom("given more than once"));
             }
-            seen.push(name);
-            if name == "tags" {
-                event.event.tags = map.next_value::<Tags>()?.0;
-            } else {
-                take(&mut event, name, map.next_value()?).map_err(A::Error::custom)?;
-            }
-            *self.field.borrow_mut() = None;
+            take(&mut event, FIELDS[name], &mut map)?;
+            self.field.set(None);
         }
         if !unknown.is_empty() {
-            *self.field.borrow_mut() = Some(unknown.join(", "));
+            self.field.set(Some(Cow::Owned(unknown.join(", "))));
             return Err(A::Error::custom("unknown field"));
         }
-        if !seen.contains(&"message") {
-            *self.field.borrow_mut() = Some("message".to_owned());
+        if !seen.has(MESSAGE) {
+            self.field.set(Some(Cow::Borrowed(FIELDS[MESSAGE])));
             return Err(A::Error::custom("required"));
         }
         Ok(event)
+    }
+}
+
+/// A set of [`FIELDS`], by index.
+#[derive(Default)]
+struct Fields(u16);
+
+impl Fields {
+    fn has(&self, field: usize) -> bool {
+        self.0 & (1 << field) != 0
+    }
+
+    /// Adds one; whether it was not there.
+    fn add(&mut self, field: usize) -> bool {
+        let is_new = !self.has(field);
+        self.0 |= 1 << field;
+        is_new
+    }
+}
+
+/// A field's name in a body.
+enum Name {
+    /// The index of one of [`FIELDS`].
+    Known(usize),
+    /// Any other, as it is shown.
+    Unknown(String),
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
+        let known = FIELDS.iter().position(|field| *field == name);
+        Ok(known.map_or_else(|| Name::Unknown(shown(name)), Name::Known))
     }
 }
 
@@ -138,6 +183,9 @@ const FIELDS: [&str; 11] = [
     "tags",
 ];
 
+/// Where the message is among [`FIELDS`].
+const MESSAGE: usize = 0;
+
 /// Unknown fields that one fault names.
 const UNKNOWN_NAMED_MAX: usize = 8;
 
@@ -146,33 +194,56 @@ fn shown(name: &str) -> String {
     name.chars().take(64).flat_map(char::escape_debug).collect()
 }
 
-/// Puts the value of the field `name` into `event`; `null` counts as absent, but for the message.
-fn take(event: &mut Untimed, name: &str, value: Value) -> Result<(), String> {
-    if value.is_null() && name != "message" {
-        return Ok(());
-    }
-    match name {
-        "message" => event.event.message = text(value)?,
-        "stackTrace" => event.event.stack_trace = Some(text(value)?),
-        "type" => event.event.kind = Some(text(value)?),
-        "level" => event.event.level = Some(text(value)?),
-        "service" => event.event.service = Some(text(value)?),
-        "environment" => event.event.environment = Some(text(value)?),
-        "release" => event.event.release = Some(text(value)?),
-        "timestamp" => event.timestamp = Some(timestamp(&value)?),
-        "eventId" => {
-            let id = EventId::parse(&text(value)?);
-            event.event.event_id = Some(id.ok_or("expected a UUID or 32 hex digits")?);
+/// Puts the next value, that of the field `name`, into `event`; `null` counts as absent, but for the
+/// message.
+fn take<'de, A: MapAccess<'de>>(
+    event: &mut Untimed,
+    name: &str,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    let Untimed { event, timestamp: at } = event;
+    let text = match name {
+        "message" => {
+            let text = map.next_value::<Text>()?.0;
+            event.message = text.ok_or_else(|| A::Error::custom(expected_a_string("null")))?;
+            return Ok(());
         }
-        _ => event.event.fingerprint = pieces(value)?,
-    }
+        "stackTrace" => &mut event.stack_trace,
+        "type" => &mut event.kind,
+        "level" => &mut event.level,
+        "service" => &mut event.service,
+        "environment" => &mut event.environment,
+        "release" => &mut event.release,
+        "tags" => {
+            event.tags = map.next_value::<Tags>()?.0;
+            return Ok(());
+        }
+        "eventId" => {
+            if let Some(text) = map.next_value::<Text>()?.0 {
+                let id = EventId::parse(&text);
+                let expected = || A::Error::custom("expected a UUID or 32 hex digits");
+                event.event_id = Some(id.ok_or_else(expected)?);
+            }
+            return Ok(());
+        }
+        name => {
+            let value: Value = map.next_value()?;
+            if !value.is_null() && name == "timestamp" {
+                *at = Some(timestamp(&value).map_err(A::Error::custom)?);
+            } else if !value.is_null() {
+                event.fingerprint = pieces(value).map_err(A::Error::custom)?;
+            }
+            return Ok(());
+        }
+    };
+    *text = map.next_value::<Text>()?.0;
     Ok(())
 }
 
 fn text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
-        other => Err(format!("expected a string, got {}", kind(&other))),
+        other => Err(expected_a_string(kind(&other))),
     }
 }
 

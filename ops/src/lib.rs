@@ -31,6 +31,7 @@ mod object_only;
 pub mod pending;
 pub mod recent_ids;
 pub mod tally;
+mod text;
 pub mod timestamp;
 pub mod window;
 pub mod window_counts;

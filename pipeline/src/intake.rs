@@ -49,7 +49,7 @@ impl<W> Intake<W> {
         self.counters.received.add(1);
         match self.events.try_send(received) {
             Ok(()) => {
-                self.wake.wake();
+                self.wake.wake_for(|| self.events.len());
                 Ok(())
             }
             Err(TrySendError::Full(received) | TrySendError::Disconnected(received)) => {

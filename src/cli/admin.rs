@@ -51,7 +51,10 @@ impl Admin {
             let _ = stopped.await;
         };
         let (process, metrics) = (Arc::clone(process), Arc::clone(metrics));
-        let serve = http::serve(listener, NoIntake, process, metrics, policy, stopped);
+        let serve = async move {
+            let threads = http::Threads::here();
+            http::serve(listener, threads, NoIntake, process, metrics, policy, stopped).await
+        };
         Self { stop, served: runtime.spawn(serve) }
     }
 

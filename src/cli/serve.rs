@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     process::ExitCode,
     sync::{
         Arc,
@@ -247,8 +248,14 @@ fn serve(runtime: &Runtime, server: Server) -> ExitCode {
         Admin::start(runtime, listener, settings.admin_policy(), &process, &metrics)
     });
     let shutdown = async move { told.notified().await };
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = match http::Threads::start(cores) {
+        Ok(threads) => threads,
+        Err(fault) => return fail(exit::OS, &format!("threads for connections: {fault}")),
+    };
     let listening = runtime.block_on(http::serve(
         listener,
+        threads,
         intake,
         process,
         metrics,

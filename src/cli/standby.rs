@@ -78,7 +78,10 @@ impl Standby<'_> {
             let mut stop = stop.clone();
             let stopped = async move { drop(stop.changed().await) };
             let (standing, metrics) = (Arc::clone(&standing), Arc::clone(&self.metrics));
-            let serving = http::serve(listener, NoIntake, standing, metrics, policy, stopped);
+            let serving = async move {
+                let threads = http::Threads::here();
+                http::serve(listener, threads, NoIntake, standing, metrics, policy, stopped).await
+            };
             served.push(self.runtime.spawn(serving));
         }
         let (free, freed) = oneshot::channel();

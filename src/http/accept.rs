@@ -1,6 +1,11 @@
 //! The listener's loop: a permit first, then a connection.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{self, IpAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -9,11 +14,11 @@ use tokio::{
 };
 
 use super::{
-    Front, Intake, Operations, Policy, Requests, batch::BatchRoom, connection, limit, request_id,
-    requests::Open,
+    Front, Intake, Operations, Policy, Requests, Threads, batch::BatchRoom, connection, limit,
+    request_id, requests::Open,
 };
 
-/// Accepts connections until `shutdown` resolves; then stops accepting, lets every connection
+/// Accepts connections, which then live on `threads`, until `shutdown` resolves; then stops accepting, lets every connection
 /// finish the exchange it is in, and returns when all have closed.
 ///
 /// Connections at rest are closed at once; a request whose head has begun gets its answer. How
@@ -23,6 +28,7 @@ use super::{
 /// has no randomness.
 pub async fn serve<I: Intake>(
     listener: TcpListener,
+    threads: Threads,
     intake: I,
     operations: Arc<dyn Operations>,
     requests: Arc<dyn Requests>,
@@ -59,8 +65,11 @@ pub async fn serve<I: Intake>(
         };
         let (front, stop) = (Arc::clone(&front), stop.clone());
         let open = Open::begin(&front.requests);
-        tokio::spawn(async move {
-            connection::attend(stream, peer, front, stop).await;
+        threads.spawn(async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => connection::attend(stream, peer, front, stop).await,
+                Err(error) => tracing::warn!(%error, %peer, "connection not taken over"),
+            }
             drop((open, permit));
         });
     }
@@ -74,9 +83,11 @@ pub async fn serve<I: Intake>(
 }
 
 /// The next connection, however often the system says no before.
-async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
+async fn accept(listener: &TcpListener) -> (net::TcpStream, IpAddr) {
     loop {
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        // it is another runtime's from here on
+        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
             Ok((stream, peer)) => {
                 // answers are written whole: waiting to fill a segment only delays them
                 if let Err(error) = stream.set_nodelay(true) {

@@ -50,7 +50,10 @@ pub async fn attend<I: Intake>(
     // at an atomic instead of a lock
     let mut registered = false;
 
-    let mut deadline = pin!(tokio::time::sleep(front.policy.limits.head));
+    // the timer, and when patience really ends: a later end does not move the timer, which looks
+    // again when it fires, so that a request does not cost a turn in the runtime's timer wheel
+    let mut timer = pin!(tokio::time::sleep(front.policy.limits.head));
+    let mut deadline = timer.deadline();
     let mut turn = Some(standing.turn());
     let poll = |cx: &mut Context<'_>| {
         if !stopping && (!registered || stop_seen.has_changed().is_err()) {
@@ -72,9 +75,18 @@ pub async fn attend<I: Intake>(
         if turn != Some(now) {
             turn = Some(now);
             // the runtime's clock, because the runtime's timer measures by it
-            deadline.as_mut().reset(Instant::now() + patience);
+            deadline = Instant::now() + patience;
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
         }
-        ready!(deadline.as_mut().poll(cx));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= deadline {
+                break;
+            }
+            timer.as_mut().reset(deadline);
+        }
         if now.phase() == Phase::Closing {
             // the connection now ends by itself and says why
             standing.stop_lingering();

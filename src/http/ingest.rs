@@ -1,20 +1,30 @@
 //! `POST /errors/log`: one event in, an answer when it is durable.
 
-use std::{sync::Arc, time::Duration};
+use std::{ptr, sync::Arc, time::Duration};
 
 use errsift_ops::decode::Received;
 use errsift_pipeline::ack::{Outcome, Waiter};
 use hyper::HeaderMap;
 use tokio::sync::oneshot;
 
-use super::{Front, Intake, answer::Answer, batch::BatchHeld, body::Body, fault::Fault, media};
+use super::{
+    Front, Intake,
+    answer::Answer,
+    batch::BatchHeld,
+    body::Body,
+    desk::{Desk, Hearer},
+    fault::Fault,
+    media,
+};
 
 /// A client that waits for its answer.
 #[derive(Debug)]
 pub struct Waiting {
-    outcome: oneshot::Sender<Outcome>,
+    outcome: Hearer,
     /// By the monotonic clock.
     since: Duration,
+    /// That of the thread on which it waits.
+    desk: Option<&'static Desk>,
     /// What a batch takes of the room that all batches have.
     _room: Option<Box<BatchHeld>>,
 }
@@ -26,7 +36,8 @@ impl Waiting {
         room: BatchHeld,
     ) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, outcome) = oneshot::channel();
-        (Self { outcome: sender, since, _room: Some(Box::new(room)) }, outcome)
+        let (desk, room) = (Desk::here(), Some(Box::new(room)));
+        (Self { outcome: sender, since, desk, _room: room }, outcome)
     }
 }
 
@@ -38,6 +49,24 @@ impl Waiter for Waiting {
 
     fn waiting_since(&self) -> Option<Duration> {
         Some(self.since)
+    }
+
+    fn answer_all(waiters: Vec<Self>, outcome: &Outcome) {
+        let mut desks: Vec<(&Desk, Vec<Hearer>)> = Vec::new();
+        for Self { outcome: hearer, desk, .. } in waiters {
+            let Some(desk) = desk else {
+                let _gone = hearer.send(outcome.clone());
+                continue;
+            };
+            // one for each core
+            match desks.iter_mut().find(|(known, _)| ptr::eq(*known, desk)) {
+                Some((_, hearers)) => hearers.push(hearer),
+                None => desks.push((desk, vec![hearer])),
+            }
+        }
+        for (desk, hearers) in desks {
+            desk.lay(outcome.clone(), hearers);
+        }
     }
 }
 
@@ -58,7 +87,7 @@ pub async fn ingest<I: Intake>(
     let (sender, outcome) = oneshot::channel();
     let at = front.operations.clock().wall();
     let since = front.operations.clock().monotonic();
-    let waiter = Waiting { outcome: sender, since, _room: None };
+    let waiter = Waiting { outcome: sender, since, desk: Desk::here(), _room: None };
     let received = Received { body, at, service, waiter };
     front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
     match outcome.await {

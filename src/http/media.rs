@@ -11,7 +11,10 @@ use super::{coding::Coding, fault::Fault};
 /// Checks that the headers announce a body that can be read: JSON, compressed in a way that is
 /// understood, of an announced length or chunked. A missing `Content-Type` passes: the body will show.
 pub fn check(headers: &HeaderMap) -> Result<Coding, Fault> {
-    let is_json = |value: &HeaderValue| value.to_str().is_ok_and(is_json);
+    let is_json = |value: &HeaderValue| {
+        // what nearly all send is known at sight
+        value == "application/json" || value.to_str().is_ok_and(is_json)
+    };
     if !headers.get_all(CONTENT_TYPE).iter().all(is_json) {
         return Err(Fault::ContentType);
     }

@@ -27,6 +27,7 @@ mod coding;
 mod compress;
 mod connection;
 pub mod cors;
+mod desk;
 mod error;
 mod fault;
 mod health;
@@ -45,6 +46,7 @@ mod route;
 mod seat;
 mod socket;
 mod standing;
+mod threads;
 mod windows;
 
 use std::sync::Arc;
@@ -64,6 +66,8 @@ pub use self::{
     list::Page,
     policy::{Door, Policy},
     requests::{GONE, Requests},
+    seat::INGEST,
+    threads::Threads,
 };
 
 /// Takes in events for the pipeline.

@@ -146,6 +146,11 @@ impl<W: Waiter> Sealer<W> {
         matches!(self.state, State::Ready(_))
     }
 
+    /// Whether a flight is out, and the journal has not failed since the last that was executed.
+    pub(crate) fn awaits_success(&self) -> bool {
+        matches!(self.state, State::Out(_)) && self.down_since.is_none()
+    }
+
     /// Whether this process must not write any more: a flight that it held may yet be stored.
     pub(crate) fn stopped(&self) -> bool {
         matches!(self.state, State::Stopped)

@@ -32,6 +32,9 @@ const PARK_MAX: Duration = Duration::from_millis(100);
 /// The shortest: what is due is done by the next turn.
 const PARK_MIN: Duration = Duration::from_micros(100);
 
+/// Events for which the worker wakes while a flight is out.
+const WAKE_EVENTS: usize = 64;
+
 /// What the ingest worker runs on.
 pub(crate) struct Ingest<W> {
     pub(crate) events: Receiver<Received<W>>,
@@ -65,8 +68,15 @@ impl Forming {
         self.closed || self.events >= FLIGHT_EVENTS_MAX || self.bytes >= FLIGHT_BYTES_MAX
     }
 
-    fn can_take<W: Waiter>(&self, events: &Receiver<Received<W>>, boarding: &Boarding<W>) -> bool {
-        !self.full() && (!events.is_empty() || !boarding.is_empty())
+    /// How many events must wait to be worth a wake-up: any, but while a flight `is_out` as many as
+    /// are decoded in the time that a wake-up costs several times over, so that little is left to
+    /// do when it is back.
+    fn worth_waking(&self, is_out: bool) -> usize {
+        match (self.full(), is_out) {
+            (true, _) => usize::MAX,
+            (false, true) => WAKE_EVENTS,
+            (false, false) => 1,
+        }
     }
 }
 
@@ -138,9 +148,7 @@ pub(crate) fn run<W: Waiter>(worker: &mut Worker, ingest: Ingest<W>) -> Option<S
         if due.is_zero() || sealer.borrow().has_reports() {
             journal.activate();
         }
-        step(worker, &wake, due, || {
-            forming.can_take(&events, &aboard.boarding) || sealer.borrow().has_reports()
-        });
+        step(worker, &wake, due, (&forming, &events, &aboard.boarding), &sealer);
     }
 }
 
@@ -151,10 +159,19 @@ fn stopped<W: Waiter>(stop: &Stop, sealer: &mut Sealer<W>, feed: &Feed) {
     }
 }
 
-/// Runs what is to be run. Parks if there is nothing, and no `more` after the wake-up is armed.
-fn step(worker: &mut Worker, wake: &Wake, due: Duration, more: impl FnOnce() -> bool) {
-    wake.arm();
-    if more() {
+/// Runs what is to be run. Parks if there is nothing, and nothing worth waking up for has come once
+/// the wake-up is armed.
+fn step<W: Waiter>(
+    worker: &mut Worker,
+    wake: &Wake,
+    due: Duration,
+    (forming, events, boarding): (&Forming, &Receiver<Received<W>>, &Boarding<W>),
+    sealer: &RefCell<Sealer<W>>,
+) {
+    let waiting_min = forming.worth_waking(sealer.borrow().awaits_success());
+    wake.arm_for(waiting_min);
+    let boards = !forming.full() && !boarding.is_empty();
+    if boards || events.len() >= waiting_min || sealer.borrow().has_reports() {
         wake.disarm();
         worker.step();
     } else {

@@ -32,7 +32,7 @@ use tokio::{
 
 use self::client::{Answer, Client};
 use super::{
-    ErrorView, Health, Intake, Limits, Operations, Page, Policy, Requests, Waiting, serve,
+    ErrorView, Health, Intake, Limits, Operations, Page, Policy, Requests, Threads, Waiting, serve,
 };
 use crate::query::{ListQuery, Point, Points, Position, QueryFault, Span, WindowsQuery};
 
@@ -245,6 +245,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(
             listener,
+            Threads::here(),
             pipeline.clone(),
             Arc::clone(&stores) as Arc<dyn Operations>,
             Arc::clone(&observed) as Arc<dyn Requests>,
