@@ -10,6 +10,7 @@ use serde_json::{Value, error::Category};
 
 use crate::{
     event::{Event, EventId},
+    field::{FIELDS, Fields, MESSAGE, Name, shown},
     object_only::ObjectOnly,
     text::{Text, expected_a_string},
     timestamp::Timestamp,
@@ -122,77 +123,8 @@ impl<'de> Visitor<'de> for EventVisitor<'_> {
     }
 }
 
-/// A set of [`FIELDS`], by index.
-#[derive(Default)]
-struct Fields(u16);
-
-impl Fields {
-    fn has(&self, field: usize) -> bool {
-        self.0 & (1 << field) != 0
-    }
-
-    /// Adds one; whether it was not there.
-    fn add(&mut self, field: usize) -> bool {
-        let is_new = !self.has(field);
-        self.0 |= 1 << field;
-        is_new
-    }
-}
-
-/// A field's name in a body.
-enum Name {
-    /// The index of one of [`FIELDS`].
-    Known(usize),
-    /// Any other, as it is shown.
-    Unknown(String),
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-struct NameVisitor;
-
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-        let known = FIELDS.iter().position(|field| *field == name);
-        Ok(known.map_or_else(|| Name::Unknown(shown(name)), Name::Known))
-    }
-}
-
-/// The fields of an event, as clients spell them.
-const FIELDS: [&str; 11] = [
-    "message",
-    "stackTrace",
-    "type",
-    "level",
-    "service",
-    "environment",
-    "release",
-    "timestamp",
-    "eventId",
-    "fingerprint",
-    "tags",
-];
-
-/// Where the message is among [`FIELDS`].
-const MESSAGE: usize = 0;
-
 /// Unknown fields that one fault names.
 const UNKNOWN_NAMED_MAX: usize = 8;
-
-/// A client's name for a field, short and without control characters.
-fn shown(name: &str) -> String {
-    name.chars().take(64).flat_map(char::escape_debug).collect()
-}
 
 /// Puts the next value, that of the field `name`, into `event`; `null` counts as absent, but for the
 /// message.

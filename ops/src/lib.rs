@@ -17,6 +17,7 @@ pub mod body;
 pub mod by_part;
 pub mod decode;
 pub mod event;
+mod field;
 pub mod fingerprint;
 pub mod first_seen;
 pub mod flight;

@@ -56,8 +56,8 @@ fn status(heard: &[u8]) -> io::Result<Option<u16>> {
         return Err(wrong("an answer is too large"));
     }
     let Some(end) = heard.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&heard[..end]).map_err(|_| wrong("a head is not text"))?;
-    let (first, fields) = head.split_once("\r\n").ok_or_else(|| wrong("a head has no fields"))?;
+    let text = std::str::from_utf8(&heard[..end]).map_err(|_| wrong("a head is not text"))?;
+    let (first, fields) = text.split_once("\r\n").ok_or_else(|| wrong("a head has no fields"))?;
     let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
     let length = fields.split("\r\n").find_map(|field| {
         let (name, value) = field.split_once(':')?;

@@ -91,7 +91,9 @@ fn main() -> ExitCode {
     match seen {
         Ok(seen) => {
             let mut all = Seen::nothing();
-            seen.iter().for_each(|one| all.add(one));
+            for one in &seen {
+                all.add(one);
+            }
             println!("{}", all.json(begun.elapsed().as_secs_f64()));
             ExitCode::SUCCESS
         }
