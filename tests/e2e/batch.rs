@@ -358,7 +358,7 @@ fn assert_whole(stack: &Stack, attempts: &[Attempt]) {
     for Attempt { message, fate } in attempts {
         let count = tables.count(message);
         match fate {
-            Fate::Acked => assert_eq!(count, COPIES.into(), "{message}"),
+            Fate::Acked => assert_eq!(count, u64::from(COPIES), "{message}"),
             Fate::Not => assert_eq!(count, 0, "{message}"),
             Fate::Maybe => assert!(count == 0 || count == u64::from(COPIES), "{message}: {count}"),
         }
