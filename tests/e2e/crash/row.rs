@@ -29,8 +29,9 @@ const CONNECTIONS: u64 = 4;
 const CRASHES: usize = 2;
 /// Acks before the first crash is armed where the crash needs a backlog, and after the last.
 const ACKS: u64 = 40;
-/// Repeats between two looks at whether a point was met.
-const REPEATS: usize = 10;
+/// Repeats between two looks at whether a point was met: more than come of the errors that come once
+/// and never shrink, however fast those are.
+const REPEATS: usize = 60;
 const SIGABRT: i32 = 6;
 /// How long a point may not be met, and how long a drain may take.
 const DEADLINE: Duration = Duration::from_secs(60);
