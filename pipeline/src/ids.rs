@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use errsift_ops::{
     flight::Flight,
     id::{Epoch, Seq},
@@ -16,7 +17,7 @@ use errsift_ops::{
 };
 
 use crate::{
-    apply::retry::Retry,
+    apply::{retry::Retry, suspicion::Care},
     ports::{
         dead::Recovery,
         errors::Claim,
@@ -181,8 +182,7 @@ fn of_jobs(
         let page = patiently(|| backlog.page(from, PAGE_JOBS))?;
         let mut newest = None;
         let first = from.max(page.base).0;
-        for (seq, bytes) in (first..).zip(&page.jobs) {
-            let Some(flight) = read(backlog, care, Seq(seq), bytes)? else { continue };
+        for flight in read(backlog, care, Seq(first), &page.jobs)? {
             newest = newest.max((!flight.entries.is_empty()).then_some(flight.received_max));
             if !flight.ids.is_empty() {
                 let (seq, received) = (flight.seq, flight.received_max);
@@ -197,25 +197,35 @@ fn of_jobs(
     }
 }
 
-/// One job's flight, if it can be read. If the last starts did not come through, it is noted first,
-/// and one that has killed the process often enough is left alone; apply has it set aside.
+/// The flights of a page's jobs from `first` on, as far as they can be read. If the last starts did
+/// not come through, what is read is noted first, and a job that has killed the process often enough
+/// is left alone; apply has it set aside.
 fn read(
     backlog: &mut dyn Backlog,
     (claim, recovery): (&Claim, Recovery),
-    seq: Seq,
-    bytes: &[u8],
-) -> Result<Option<Flight>, JournalFault> {
-    if bytes == job::BLANK || !recovery.is_careful() {
-        return Ok(job::decode(bytes).ok().map(|job| job.flight));
+    first: Seq,
+    jobs: &[Bytes],
+) -> Result<Vec<Flight>, JournalFault> {
+    let decode = |bytes: &Bytes| job::decode(bytes).ok().map(|job| job.flight);
+    let mut noted = |recovery| patiently(|| backlog.note_recovery(claim, &recovery));
+    let mut flights = Vec::with_capacity(jobs.len());
+    let care = recovery.care(first, jobs.len());
+    if care == Care::Together {
+        noted(recovery.suspecting(first))?;
     }
-    if recovery.condemns(seq) {
-        return Ok(None);
+    for (seq, bytes) in (first.0..).map(Seq).zip(jobs) {
+        if care != Care::Singly || bytes == job::BLANK {
+            flights.extend(decode(bytes));
+        } else if !recovery.condemns(seq) {
+            noted(recovery.suspecting(seq))?;
+            flights.extend(decode(bytes));
+        }
     }
-    patiently(|| backlog.note_recovery(claim, &recovery.suspecting(seq)))?;
-    let job = job::decode(bytes).ok();
-    // apply has not met it yet, so an accusation stays
-    patiently(|| backlog.note_recovery(claim, &recovery))?;
-    Ok(job.map(|job| job.flight))
+    if care != Care::None {
+        // apply has not met them yet, so an accusation stays
+        noted(recovery)?;
+    }
+    Ok(flights)
 }
 
 /// Asks a few times: a start should not fail for one lost answer.

@@ -20,6 +20,7 @@ mod refuse;
 mod serve;
 mod show;
 mod standby;
+mod starting;
 mod top;
 
 use std::{ffi::OsString, process::ExitCode};

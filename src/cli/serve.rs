@@ -38,6 +38,7 @@ use super::{
     exit,
     output::fail,
     standby::{Ended, Standby},
+    starting::Starting,
 };
 use crate::{
     clock::SystemClock,
@@ -100,7 +101,7 @@ struct Server {
 }
 
 /// Serves until SIGTERM or SIGINT, then drains. Exits 0 when everything is applied, 79 when told to
-/// stop and the journal holds the rest, 78 for wrong settings,
+/// stop and the journal holds the rest, also while starting, 78 for wrong settings,
 /// 69 if a store that is needed does not answer, 71 if the address is taken, and with the code of
 /// [`Stop`] if it must not go on.
 pub fn run(settings: &Serve) -> ExitCode {
@@ -135,17 +136,14 @@ fn assemble(
     backend: &Arc<Backend>,
     runtime: &Runtime,
 ) -> Result<Option<Server>, (u8, String)> {
-    let os = |what: &str| {
-        let what = what.to_owned();
-        move |fault: std::io::Error| (exit::OS, format!("{what}: {fault}"))
-    };
     let listener = bind("--listen", settings.http.listen)?;
     let admin = settings.http.admin_listen;
     let admin = admin.map(|address| bind("--admin-listen", address)).transpose()?;
     let address = listener.local_addr().map_err(os("--listen"))?;
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = signals;
-    let mut signals = [terminate.map_err(os("SIGTERM"))?, interrupt.map_err(os("SIGINT"))?];
+    let signals = [terminate.map_err(os("SIGTERM"))?, interrupt.map_err(os("SIGINT"))?];
+    let mut starting = Starting::watch(runtime, signals);
 
     let unavailable = |reason: String| (exit::UNAVAILABLE, reason);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -157,7 +155,7 @@ fn assemble(
     if !settings.take_over {
         let mut listeners = vec![(&listener, settings.http.policy(limits.clone()))];
         listeners.extend(admin.iter().map(|admin| (admin, settings.http.admin_policy())));
-        let standby = Standby {
+        let mut standby = Standby {
             runtime,
             listeners,
             backlog: metered.backlog(),
@@ -165,9 +163,13 @@ fn assemble(
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
         };
-        if standby.wait(&mut signals).map_err(os("standby"))? == Ended::Told {
-            tracing::info!("told to stop while standing by");
-            return Ok(None);
+        if let Some(holder) = standby.holder() {
+            let mut signals = starting.done(runtime).map_err(os("signals"))?;
+            if standby.wait(&holder, &mut signals).map_err(os("standby"))? == Ended::Told {
+                tracing::info!("told to stop while standing by");
+                return Ok(None);
+            }
+            starting = Starting::watch(runtime, signals);
         }
     }
     // not before: the holder may be of an earlier version
@@ -199,12 +201,18 @@ fn assemble(
         clock,
     );
     process.watch();
+    let signals = starting.done(runtime).map_err(os("signals"))?;
     // nobody may be listening any more; events still are
     let _ = writeln!(std::io::stdout(), "{}", banner(settings, backend, &pipeline.claim, address));
     let http = (settings.http.clone(), limits);
     let listener = asynchronous(listener).map_err(os("--listen"))?;
     let admin = admin.map(asynchronous).transpose().map_err(os("--admin-listen"))?;
     Ok(Some(Server { listener, admin, http, pipeline, holding, process, metrics, signals }))
+}
+
+/// What the operating system refuses is said with what was asked of it.
+fn os(what: &str) -> impl FnOnce(std::io::Error) -> (u8, String) {
+    move |fault| (exit::OS, format!("{what}: {fault}"))
 }
 
 fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, (u8, String)> {

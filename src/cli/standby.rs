@@ -58,13 +58,17 @@ pub struct Standby<'a> {
 }
 
 impl Standby<'_> {
-    /// Returns when no live process holds the shard, or on a signal. A journal that does not
-    /// answer at first is left to taking the shard, which says what is wrong with it.
-    pub fn wait(mut self, signals: &mut [Signal; 2]) -> io::Result<Ended> {
-        let Some(holder) = first_look(&mut *self.backlog) else { return Ok(Ended::Free) };
+    /// The live process that holds the shard. A journal that does not answer is left to taking the
+    /// shard, which says what is wrong with it. Blocks until the journal has answered.
+    pub fn holder(&mut self) -> Option<Holder> {
+        first_look(&mut *self.backlog)
+    }
+
+    /// Returns when no live process holds the shard, as `holder` did at first, or on a signal.
+    pub fn wait(self, holder: &Holder, signals: &mut [Signal; 2]) -> io::Result<Ended> {
         let shard = self.shard;
         tracing::info!(%shard, %holder, "another process holds the shard, standing by");
-        let reason = Arc::new(Mutex::new(reason(shard, Some(&holder))));
+        let reason = Arc::new(Mutex::new(reason(shard, Some(holder))));
         let standing = Arc::new(Standing {
             reason: Arc::clone(&reason),
             metrics: Arc::clone(&self.metrics),

@@ -1,10 +1,13 @@
 //! Being told to stop.
 
-use std::{thread, time::Duration};
+use std::{net::TcpListener, thread, time::Duration};
+
+use tempfile::TempDir;
 
 use crate::{
     load::{Barrage, assert_exactly_once},
     stack::{self, Stack},
+    support::{mortal::Mortal, ports},
 };
 
 const CONNECTIONS: u64 = 16;
@@ -89,4 +92,24 @@ fn a_second_signal_leaves_at_once() {
         // well before the deadline of the drain
         stack.errsift.process.wait(Duration::from_secs(12));
     });
+}
+
+/// A start waits for its stores; who stops it need not.
+#[test]
+fn a_signal_ends_a_start_that_waits_for_a_store() {
+    // takes connections, and says nothing
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = mute.local_addr().expect("an address");
+    let dir = TempDir::new().expect("a directory");
+    for take_over in [&[][..], &["--take-over".to_owned()]] {
+        let (redis, mysql) = (format!("redis://{address}"), format!("mysql://u@{address}/d"));
+        let flags = ["--redis-url", &redis, "--mysql-url", &mysql].map(str::to_owned);
+        let flags = [&flags[..], take_over].concat();
+        let mut errsift = Mortal::start(dir.path(), "errsift.log", ports::free(), &flags, &[]);
+        // it heeds signals before it asks a store anything
+        let _asking = mute.accept().expect("a connection");
+        errsift.signal("TERM");
+        let code = errsift.wait(DRAINED).and_then(|status| status.code());
+        assert_eq!(code, Some(79), "{take_over:?}: {}", errsift.log_tail(20));
+    }
 }

@@ -5,18 +5,33 @@
 //! dataflow has taken it in. The one that was noted in the moment of [`DEATHS_MAX`] deaths in a row
 //! is set aside.
 //!
+//! Before that a start reads the event ids of the last minutes' jobs, a page at a time: see [`Care`].
+//!
 //! The moment lasts two writes to the journal and one step of the dataflow, and never waits for the
 //! tables: a process that is killed for another reason dies three times at the same job only by a
 //! chance that can be neglected. If it does, the job lies among the dead and can be counted later.
 
 use errsift_ops::id::Seq;
 
-use crate::ports::dead::Recovery;
+use crate::{ports::dead::Recovery, settings::PAGE_JOBS};
 
 /// The start from which on jobs are fed one at a time.
 pub(crate) const CAREFUL_STARTS: u64 = 3;
 /// How often in a row a process must die at a job until it is set aside.
 pub(crate) const DEATHS_MAX: u64 = 3;
+
+/// How jobs are looked into before they are fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// Nothing is noted.
+    None,
+    /// The first of a page is noted for all of it: two writes to the journal for each would keep a
+    /// long journal's process from serving for minutes. If it dies, the next looks at each job of
+    /// that page by itself.
+    Together,
+    /// Each is noted.
+    Singly,
+}
 
 impl Recovery {
     /// One start more. What the last process was just feeding when it died is accused.
@@ -38,6 +53,18 @@ impl Recovery {
     /// Whether `seq` is to be set aside instead of being fed.
     pub(crate) fn condemns(&self, seq: Seq) -> bool {
         self.accused == seq && self.deaths >= DEATHS_MAX
+    }
+
+    /// How to look into `jobs` jobs from `first` on before they are fed.
+    pub(crate) fn care(&self, first: Seq, jobs: usize) -> Care {
+        let last = first.0.saturating_add(jobs as u64);
+        // a process may have died at a page that began there
+        let near = first.0 < self.accused.0.saturating_add(PAGE_JOBS as u64);
+        match (self.is_careful(), self.accused != Seq::default() && near && self.accused.0 < last) {
+            (false, _) => Care::None,
+            (true, false) => Care::Together,
+            (true, true) => Care::Singly,
+        }
     }
 
     /// `seq` is about to be fed.
@@ -113,6 +140,48 @@ mod tests {
             }
         }
         (Recovery::default(), true)
+    }
+
+    #[test]
+    fn only_pages_that_a_process_may_have_died_at_are_read_job_by_job() {
+        let page = PAGE_JOBS as u64;
+        let recovery = |starts, accused| Recovery { starts, accused, ..Recovery::default() };
+        let care = |accused, first| recovery(CAREFUL_STARTS, accused).care(Seq(first), PAGE_JOBS);
+        assert_eq!(recovery(2, Seq(5)).care(Seq(1), PAGE_JOBS), Care::None);
+        assert_eq!(care(Seq::default(), 1), Care::Together);
+        let accused = Seq(1_000);
+        let singly = |first| care(accused, first) == Care::Singly;
+        assert!(!singly(1_000 - page) && singly(1_001 - page));
+        assert!(singly(1_000) && singly(999 + page) && !singly(1_000 + page));
+    }
+
+    /// A start that reads a page of jobs of which some kill, and then each by itself.
+    #[test]
+    fn a_deadly_page_is_narrowed_down_to_its_deadly_job() {
+        let pages = [0, 1, 2].map(|page| 1 + page * PAGE_JOBS as u64);
+        let deadly = 100;
+        let mut noted = Recovery::default();
+        for starts in 1.. {
+            assert!(starts < 10, "{noted:?}");
+            noted = noted.begun();
+            let died_at = pages.into_iter().rev().find_map(|first| {
+                let page = first..first + PAGE_JOBS as u64;
+                match noted.care(Seq(first), PAGE_JOBS) {
+                    Care::None => page.contains(&deadly).then_some(Seq::default()),
+                    Care::Together => page.contains(&deadly).then_some(Seq(first)),
+                    Care::Singly => {
+                        let died = page.contains(&deadly) && !noted.condemns(Seq(deadly));
+                        died.then_some(Seq(deadly))
+                    }
+                }
+            });
+            let Some(suspect) = died_at else {
+                // two that nobody watched, one at the page, three at the job
+                assert_eq!(starts, 2 + 1 + DEATHS_MAX + 1);
+                return;
+            };
+            noted = noted.suspecting(suspect);
+        }
     }
 
     #[test]
