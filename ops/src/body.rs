@@ -6,7 +6,7 @@
 use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Value, error::Category};
+use serde_json::{Value, de::Read, error::Category};
 
 use crate::{
     event::{Event, EventId},
@@ -48,8 +48,19 @@ impl fmt::Display for Fault {
 /// An event without a time gets `received`; one more than [`FUTURE_MS_MAX`] ahead of it is brought
 /// back to it and marked `clamped`.
 pub fn read(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
+    // text is known to be UTF-8 from one look at all of it, not from one at each string
+    match std::str::from_utf8(body) {
+        Ok(text) => read_json(serde_json::Deserializer::from_str(text), received),
+        // where it is not is said as of any other fault
+        Err(_) => read_json(serde_json::Deserializer::from_slice(body), received),
+    }
+}
+
+fn read_json<'de, R: Read<'de>>(
+    mut json: serde_json::Deserializer<R>,
+    received: Timestamp,
+) -> Result<Event, Fault> {
     let field = Cell::new(None);
-    let mut json = serde_json::Deserializer::from_slice(body);
     let fault = |error| {
         let field = field.take().map(Cow::into_owned);
         Fault { field, reason: reason(&error), forbidden: false }

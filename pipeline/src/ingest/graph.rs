@@ -18,7 +18,7 @@ use timely::{
         ProbeHandle, Scope, StreamVec,
         channels::pact::Pipeline,
         operators::{
-            ActivateCapability, Capability, Operator, Probe,
+            ActivateCapability, Capability, Probe,
             core::{UnorderedHandle, UnorderedInput},
             generic::{OutputBuilder, builder_rc::OperatorBuilder},
         },
@@ -29,9 +29,9 @@ use timely::{
 
 use crate::{
     ack::{Outcome, Waiter},
-    counters::Counters,
+    counters::{Counter, Counters},
     feed::{Executed, Feed},
-    ingest::{account::Account, sealer::Sealer},
+    ingest::{account::Account, end::End, sealer::Sealer},
 };
 
 /// What the worker holds of the graph.
@@ -86,15 +86,10 @@ trait Refuse {
 
 impl<W: Waiter> Refuse for StreamVec<'_, u64, (Fault, W)> {
     fn refuse(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>) {
-        self.sink(Pipeline, "Refuse", move |(input, _frontier)| {
-            input.for_each_stamp(|time, faults| {
-                let mut account = account.borrow_mut();
-                for (fault, waiter) in faults.flat_map(|faults| faults.drain(..)) {
-                    counters.invalid.add(1);
-                    account.refused(time.least().copied().unwrap_or_default());
-                    waiter.answer(Outcome::Invalid(fault));
-                }
-            });
+        self.end("Refuse", move |at, (fault, waiter)| {
+            counters.invalid.add(1);
+            account.borrow_mut().refused(at);
+            waiter.answer(Outcome::Invalid(fault));
         });
     }
 }
@@ -106,20 +101,12 @@ trait AnswerRepeated {
 
 impl<W: Waiter> AnswerRepeated for StreamVec<'_, u64, (Earlier, W)> {
     fn answer_repeated(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>) {
-        self.sink(Pipeline, "AnswerRepeated", move |(input, _frontier)| {
-            input.for_each_stamp(|time, repeated| {
-                let mut account = account.borrow_mut();
-                for (earlier, waiter) in repeated.flat_map(|repeated| repeated.drain(..)) {
-                    account.repeated(time.least().copied().unwrap_or_default());
-                    let (counter, outcome) = match earlier {
-                        Earlier::Stored => (&counters.acked, Outcome::Stored),
-                        Earlier::Perhaps => (&counters.maybe_stored, Outcome::MaybeStored),
-                    };
-                    counter.add(1);
-                    counters.duplicates.add(1);
-                    waiter.answer(outcome);
-                }
-            });
+        self.end("AnswerRepeated", move |at, (earlier, waiter)| {
+            account.borrow_mut().repeated(at);
+            let (counter, outcome) = as_before(earlier, &counters);
+            counter.add(1);
+            counters.duplicates.add(1);
+            waiter.answer(outcome);
         });
     }
 }
@@ -131,23 +118,22 @@ trait AnswerBatches {
 
 impl<W: Waiter> AnswerBatches for StreamVec<'_, u64, Answered<W>> {
     fn answer_batches(self, account: Rc<RefCell<Account>>, counters: Arc<Counters>) {
-        self.sink(Pipeline, "AnswerBatches", move |(input, _frontier)| {
-            input.for_each_stamp(|time, batches| {
-                let at = time.least().copied().unwrap_or_default();
-                for batch in batches.flat_map(|batches| batches.drain(..)) {
-                    let Answered { waiter, earlier, repeated, dropped } = batch;
-                    account.borrow_mut().turned_away(at, repeated, dropped);
-                    counters.dropped.add(dropped);
-                    let (counter, outcome) = match earlier {
-                        Earlier::Stored => (&counters.acked, Outcome::Stored),
-                        Earlier::Perhaps => (&counters.maybe_stored, Outcome::MaybeStored),
-                    };
-                    counter.add(repeated + dropped);
-                    counters.duplicates.add(repeated);
-                    waiter.answer(outcome);
-                }
-            });
+        self.end("AnswerBatches", move |at, Answered { waiter, earlier, repeated, dropped }| {
+            account.borrow_mut().turned_away(at, repeated, dropped);
+            counters.dropped.add(dropped);
+            let (counter, outcome) = as_before(earlier, &counters);
+            counter.add(repeated + dropped);
+            counters.duplicates.add(repeated);
+            waiter.answer(outcome);
         });
+    }
+}
+
+/// Where an event that came before is counted, and what its sender hears.
+fn as_before(earlier: Earlier, counters: &Counters) -> (&Counter, Outcome) {
+    match earlier {
+        Earlier::Stored => (&counters.acked, Outcome::Stored),
+        Earlier::Perhaps => (&counters.maybe_stored, Outcome::MaybeStored),
     }
 }
 
@@ -221,12 +207,6 @@ trait HandOver {
 
 impl HandOver for StreamVec<'_, u64, Executed> {
     fn hand_over(self, feed: Arc<Feed>) {
-        self.sink(Pipeline, "HandOver", move |(input, _frontier)| {
-            input.for_each_stamp(|_time, flights| {
-                for executed in flights.flat_map(|flights| flights.drain(..)) {
-                    feed.hand_over(executed);
-                }
-            });
-        });
+        self.end("HandOver", move |_at, executed| feed.hand_over(executed));
     }
 }

@@ -11,6 +11,7 @@
 
 pub(crate) mod aboard;
 mod account;
+mod end;
 pub(crate) mod flight;
 pub(crate) mod graph;
 mod ring;
