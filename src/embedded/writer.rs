@@ -51,10 +51,7 @@ impl Writer {
     ) -> Result<T, ErrorsFault> {
         let turn = self.turn.clone();
         let _turn = turn.take();
-        let conn = match &mut self.conn {
-            Some(conn) => conn,
-            none => none.insert(connect(&self.path, Sync::Full).map_err(|e| refused(&e))?),
-        };
+        let conn = connected(&mut self.conn, &self.path)?;
         let outcome = transact(conn, work);
         if outcome.is_ok() {
             shorten_log(conn, &self.path);
@@ -64,6 +61,33 @@ impl Writer {
             self.conn = None;
         }
         outcome
+    }
+
+    /// Reads what is committed, in one snapshot. It takes no turn and no lock: whoever holds the
+    /// file, for as long as he likes, holds up nobody who only looks.
+    fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, ErrorsFault> {
+        let conn = connected(&mut self.conn, &self.path)?;
+        let outcome = conn.execute_batch("BEGIN").and_then(|()| work(conn)).and_then(|done| {
+            conn.execute_batch("COMMIT")?;
+            Ok(done)
+        });
+        outcome.map_err(|error| {
+            self.conn = None;
+            refused(&error)
+        })
+    }
+}
+
+fn connected<'a>(
+    conn: &'a mut Option<Connection>,
+    path: &Path,
+) -> Result<&'a mut Connection, ErrorsFault> {
+    match conn {
+        Some(conn) => Ok(conn),
+        none => Ok(none.insert(connect(path, Sync::Full).map_err(|error| refused(&error))?)),
     }
 }
 
@@ -158,17 +182,11 @@ impl ErrorsWriter for Writer {
     }
 
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {
-        self.transact(|conn| {
-            let guards = read_guards(conn, shard).map_err(|error| refused(&error))?;
-            Ok((guards, false))
-        })
+        self.read(|conn| read_guards(conn, shard))
     }
 
     fn settled(&mut self, shard: Shard) -> Result<Settled, ErrorsFault> {
-        self.transact(|conn| {
-            let settled = settled(conn, shard).map_err(|error| refused(&error))?;
-            Ok((settled, false))
-        })
+        self.read(|conn| settled(conn, shard))
     }
 }
 

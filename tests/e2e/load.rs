@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// One in so many attempts repeats one of a few messages, so that folding is under test as well.
 const REPEAT_EVERY: u64 = 4;
 const REPEATED: u64 = 16;
+/// How often a message of a run is sent.
+const RUN: u64 = 64;
 
 pub fn body(message: &str) -> String {
     serde_json::json!({ "message": message }).to_string()
@@ -81,6 +83,29 @@ pub fn post_all(address: SocketAddr, messages: &[String], connections: usize) {
     });
 }
 
+/// Which message comes as a thread's `n`th.
+type Message = fn(contents: &[String], thread: u64, n: u64) -> String;
+
+/// Most are sent once, by one thread.
+fn mixed(contents: &[String], thread: u64, n: u64) -> String {
+    if n % REPEAT_EVERY == 0 {
+        return format!("repeated {}", (n / REPEAT_EVERY + thread) % REPEATED);
+    }
+    format!("{} #{thread}-{n}", content(contents, n))
+}
+
+/// Each is sent many times in succession, by one thread: however fast or slow the server is, what
+/// one epoch has of it is mostly the same.
+fn in_runs(contents: &[String], thread: u64, n: u64) -> String {
+    let run = n / RUN;
+    format!("{} #{thread}-run-{run}", content(contents, run))
+}
+
+fn content(contents: &[String], n: u64) -> &str {
+    let at = n % contents.len() as u64;
+    &contents[usize::try_from(at).expect("less than their number")]
+}
+
 /// Threads that post without end, whatever happens to the server.
 pub struct Barrage {
     stop: Arc<AtomicBool>,
@@ -89,14 +114,25 @@ pub struct Barrage {
 }
 
 impl Barrage {
+    /// Most messages are sent once.
     pub fn start(address: SocketAddr, connections: u64) -> Self {
+        Self::of(address, connections, mixed)
+    }
+
+    /// Each message is sent many times in succession.
+    pub fn start_in_runs(address: SocketAddr, connections: u64) -> Self {
+        Self::of(address, connections, in_runs)
+    }
+
+    fn of(address: SocketAddr, connections: u64, message: Message) -> Self {
         let (stop, acked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let contents = Arc::new(loghub::contents_or_synthetic());
         let threads = (0..connections)
             .map(|thread| {
                 let (stop, acked) = (Arc::clone(&stop), Arc::clone(&acked));
                 let contents = Arc::clone(&contents);
-                thread::spawn(move || barrage(address, thread, &contents, &stop, &acked))
+                let message = move |n| message(&contents, thread, n);
+                thread::spawn(move || barrage(address, message, &stop, &acked))
             })
             .collect();
         Self { stop, acked, threads }
@@ -125,21 +161,17 @@ impl Barrage {
 
 fn barrage(
     address: SocketAddr,
-    thread: u64,
-    contents: &[String],
+    message: impl Fn(u64) -> String,
     stop: &AtomicBool,
     acked: &AtomicU64,
 ) -> Vec<Attempt> {
     let mut client = Client::new(address);
     let mut attempts = Vec::new();
-    for (n, content) in (0..).zip(contents.iter().cycle()) {
+    for n in 0.. {
         if stop.load(SeqCst) {
             break;
         }
-        let message = match n % REPEAT_EVERY {
-            0 => format!("repeated {}", (n / REPEAT_EVERY + thread) % REPEATED),
-            _ => format!("{content} #{thread}-{n}"),
-        };
+        let message = message(n);
         let fate = attempt(&mut client, &message);
         attempts.push(Attempt { message, fate });
         match fate {

@@ -139,6 +139,9 @@ fn a_file_held_by_another_is_refused_in_time() {
         Err(CommitFault::Refused { armed: Some(armed), .. }) => armed,
         other => panic!("{other:?}"),
     };
+    // what only looks is not held up: no fault, and the rows as they were
+    assert!(writer.guards(Shard(1)).unwrap().iter().all(|guard| guard.term == Term(1)));
+    assert_eq!(writer.settled(Shard(1)).unwrap().events(), 0);
     drop(holders);
     writer.insert_details(Shard(1), &[]).unwrap();
     commit(&mut *journal, armed, 5, &Bytes::from("free")).unwrap();

@@ -3,7 +3,8 @@
 //! was acknowledged must then be counted exactly once, and what was not at most once.
 //!
 //! The points are those of `pipeline/src/failpoints.rs`. Which passing of a point is the last is
-//! drawn from `CRASH_SEED`, 4 by default; a failing row says its seed.
+//! drawn from `CRASH_SEED`, 4 by default; a failing row says its seed. `CRASH_ROWS` leaves out all
+//! rows but those it names, between commas.
 
 mod mishap;
 mod row;
@@ -26,10 +27,18 @@ fn seed() -> u64 {
     given.map_or(4, |seed| seed.to_string_lossy().parse().expect("CRASH_SEED is a number"))
 }
 
+/// Where the rows asked for are in the table.
+fn asked() -> Vec<usize> {
+    let Some(given) = env::var_os("CRASH_ROWS") else { return (0..ROWS.len()).collect() };
+    let given = given.to_string_lossy();
+    let at = |name| ROWS.iter().position(|(point, _)| *point == name);
+    given.split(',').map(|name| at(name).expect("CRASH_ROWS names rows")).collect()
+}
+
 /// Runs the rows that `place` can make, and says which of them failed.
 fn assert_survives<'servers>(place: &(dyn Fn(usize) -> Place<'servers> + Sync)) {
     let seed = seed();
-    let waiting: Mutex<Vec<usize>> = Mutex::new((0..ROWS.len()).rev().collect());
+    let waiting: Mutex<Vec<usize>> = Mutex::new(asked().into_iter().rev().collect());
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {

@@ -15,7 +15,7 @@ use super::{
     table::{Meets, ROWS},
 };
 use crate::{
-    load::{Attempt, Barrage, assert_exactly_once, attempt},
+    load::{Barrage, assert_exactly_once},
     stack::journal_jobs,
     support::{
         client::Client, errsift::sum_of, mariadb::Mariadb, mortal::Mortal, ports, random::Random,
@@ -29,9 +29,6 @@ const CONNECTIONS: u64 = 4;
 const CRASHES: usize = 2;
 /// Acks before the first crash is armed where the crash needs a backlog, and after the last.
 const ACKS: u64 = 40;
-/// Repeats between two looks at whether a point was met: more than come of the errors that come once
-/// and never shrink, however fast those are.
-const REPEATS: usize = 60;
 const SIGABRT: i32 = 6;
 /// How long a point may not be met, and how long a drain may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -127,10 +124,12 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
         Mortal::start(place.dir.path(), LOG, port, &flags, &[("FAILPOINTS", failpoints)])
     };
     let mut errsift = start("1h", "");
-    // few errors that come once: what does not shrink is not merged
-    let connections = if meets == Meets::Merges { 1 } else { CONNECTIONS };
-    let barrage = Barrage::start(errsift.address(), connections);
-    let mut repeats = Vec::new();
+    let barrage = if meets == Meets::Merges {
+        // what does not shrink is not merged
+        Barrage::start_in_runs(errsift.address(), CONNECTIONS)
+    } else {
+        Barrage::start(errsift.address(), CONNECTIONS)
+    };
     if meets == Meets::Backlogs {
         barrage.await_acks(ACKS);
     }
@@ -150,9 +149,9 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
             match meets {
                 _ if !errsift.is_ready() => {}
                 Meets::LostAnswers => place.drop_connections(),
-                Meets::Merges => {
-                    held.get_or_insert_with(|| place.hold_tables());
-                    repeats.extend(repeat(errsift));
+                // until then nothing is merged, and without tables that takes long
+                Meets::Merges if held.is_none() && has_come_through(errsift) => {
+                    held = Some(place.hold_tables());
                 }
                 Meets::Losses => place.go_back(&mut journey),
                 _ => {}
@@ -161,8 +160,7 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
     }
     errsift = start("150ms", "");
     barrage.await_acks(ACKS);
-    let mut attempts = barrage.stop();
-    attempts.append(&mut repeats);
+    let attempts = barrage.stop();
     wait::until("the ledger", wait::SOON, || {
         let (_, page) = Client::new(errsift.address()).get("/metrics");
         let difference = sum_of(&page, "errsift_ledger_difference");
@@ -175,14 +173,10 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
     assert_exactly_once(&place.tables(), &attempts);
 }
 
-/// Sends the same error again and again, each time in a flight of its own.
-fn repeat(errsift: &Mortal) -> Vec<Attempt> {
-    let mut client = Client::new(errsift.address());
-    let send = |_| {
-        let message = "again and again".to_owned();
-        Attempt { fate: attempt(&mut client, &message), message }
-    };
-    (0..REPEATS).map(send).collect()
+/// Whether the next start need not be a careful one for what this one has met so far.
+fn has_come_through(errsift: &Mortal) -> bool {
+    let answer = Client::new(errsift.address()).request("GET", "/metrics", &[], b"");
+    answer.is_ok_and(|(_, page)| sum_of(&page, "errsift_unfinished_starts") == Some(0.0))
 }
 
 /// Waits for the crash, and that nothing else has ended it.
