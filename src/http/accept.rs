@@ -18,8 +18,8 @@ use super::{
     request_id, requests::Open,
 };
 
-/// Accepts connections, which then live on `threads`, until `shutdown` resolves; then stops accepting, lets every connection
-/// finish the exchange it is in, and returns when all have closed.
+/// Accepts connections, which then live on `threads`, until `shutdown` resolves; then stops
+/// accepting, lets every connection finish the exchange it is in, and returns when all have closed.
 ///
 /// Connections at rest are closed at once; a request whose head has begun gets its answer. How
 /// long that takes is bounded by the limits and by how soon the pipeline answers; who drops this

@@ -153,14 +153,18 @@ impl Inflate {
     }
 
     /// Whether something follows what was inflated.
-    fn has_rest(&self) -> bool {
-        let packed = match &self.decoder {
+    fn has_rest(&mut self) -> bool {
+        let packed = match &mut self.decoder {
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zlib(decoder) => decoder.get_ref(),
             Decoder::Deflate(decoder) => decoder.get_ref(),
-            // these read ahead: the one does not look at what follows, the other takes it for a
-            // broken stream itself
-            Decoder::Brotli(_) | Decoder::Zstd(_) => return false,
+            // it reads ahead: asked beyond its end, it says whether that was too far
+            Decoder::Brotli(decoder) => match decoder.read(&mut self.piece) {
+                Ok(0) => decoder.get_ref(),
+                Ok(_) | Err(_) => return true,
+            },
+            // this too, and takes what follows for a broken stream itself
+            Decoder::Zstd(_) => return false,
         };
         packed.position() < self.packed_bytes as u64
     }
@@ -237,11 +241,35 @@ mod tests {
                 assert!(empty || cut == Err(Fault::Inflate(coding.name())), "{coding:?} {length}");
             }
             let longer = [&packed[..], b"more"].concat().into();
-            let expected = match coding {
-                Coding::Brotli => Ok(whole),
-                _ => Err(Fault::Inflate(coding.name())),
-            };
-            assert_eq!(coding.inflated(longer, 10_000), expected, "{coding:?}");
+            let broken = Err(Fault::Inflate(coding.name()));
+            assert_eq!(coding.inflated(longer, 10_000), broken, "{coding:?}");
         }
+    }
+
+    /// Wherever it ends in what is read at once.
+    #[test]
+    fn a_brotli_body_is_followed_by_nothing() {
+        // the same bytes in each run, and hardly anything to compress
+        let noise = |n: u32| n.wrapping_mul(0x9e37_79b9).rotate_left(11).wrapping_mul(n) >> 24;
+        let noise = (0..limit::INFLATE_BYTES + 64).map(|n| noise(n as u32) as u8);
+        let noise: Vec<u8> = noise.collect();
+        let (mut ends, parameters) = (0, brotli::enc::BrotliEncoderParams::default());
+        for length in limit::INFLATE_BYTES - 64..=noise.len() {
+            let mut packed = Vec::new();
+            brotli::BrotliCompress(&mut &noise[..length], &mut packed, &parameters).unwrap();
+            let distance = packed.len().abs_diff(limit::INFLATE_BYTES);
+            if distance > 8 {
+                continue;
+            }
+            ends += 1;
+            let whole = Coding::Brotli.inflated(packed.clone().into(), 1 << 20).unwrap();
+            assert_eq!(whole, noise[..length], "{length}");
+            for more in [1, 2, 9] {
+                let longer = [&packed[..], &vec![0; more]].concat();
+                let broken = Err(Fault::Inflate("br"));
+                assert_eq!(Coding::Brotli.inflated(longer.into(), 1 << 20), broken, "{length}");
+            }
+        }
+        assert!(ends > 8, "{ends} bodies end where a piece does");
     }
 }

@@ -17,6 +17,7 @@ use mysql_async::Row;
 
 use super::{
     faults::Failure,
+    guards,
     rows::{push_bytes, push_datetime, push_text},
     session::{Live, Session, column},
     writer::{add, store},
@@ -48,74 +49,39 @@ impl DeadRows for Letters {
             Err(why) => return Ok(Redriven::Refused(why.clone())),
         };
         let place = place(self.shard, &row.key);
+        let shard = self.shard;
         self.session.run(async |live| {
-            live.run("START TRANSACTION").await?;
-            match redrive(live, self.shard, row, letter).await {
-                Ok(true) => {
-                    live.commit().await?;
-                    Ok(Redriven::Done)
-                }
-                Ok(false) => {
-                    live.rollback().await;
-                    Ok(Redriven::Gone)
-                }
+            let done = transact(live, async |live| redrive(live, shard, row, letter).await);
+            match done.await {
+                Ok(true) => Ok(Redriven::Done),
+                Ok(false) => Ok(Redriven::Gone),
                 Err(failure) if failure.is_of_data() => {
-                    live.rollback().await;
                     let reason = reason(&failure);
                     let mut sql = "UPDATE dead_letters SET reason = ".to_owned();
                     push_text(&mut sql, &reason);
                     live.run(&(sql + &place)).await?;
                     Ok(Redriven::Refused(reason))
                 }
-                Err(failure) => {
-                    live.rollback().await;
-                    Err(failure)
-                }
+                Err(failure) => Err(failure),
             }
         })
     }
 
     fn discard(&mut self, row: &DeadRow) -> Result<bool, ErrorsFault> {
+        let shard = self.shard;
         self.session.run(async |live| {
-            live.run("START TRANSACTION").await?;
-            match take(live, self.shard, row, "dropped").await {
-                Ok(true) => {
-                    live.commit().await?;
-                    Ok(true)
-                }
-                Ok(false) => {
-                    live.rollback().await;
-                    Ok(false)
-                }
-                Err(failure) => {
-                    live.rollback().await;
-                    Err(failure)
-                }
-            }
+            transact(live, async |live| take(live, shard, row, "dropped").await).await
         })
     }
 
     fn redrive_job(&mut self, job: &Revived) -> Result<Redriven, ErrorsFault> {
         let shard = self.shard;
         self.session.run(async |live| {
-            live.run("START TRANSACTION").await?;
-            match add_job(live, shard, job).await {
-                Ok(true) => {
-                    live.commit().await?;
-                    Ok(Redriven::Done)
-                }
-                Ok(false) => {
-                    live.rollback().await;
-                    Ok(Redriven::Gone)
-                }
-                Err(failure) if failure.is_of_data() => {
-                    live.rollback().await;
-                    Ok(Redriven::Refused(reason(&failure)))
-                }
-                Err(failure) => {
-                    live.rollback().await;
-                    Err(failure)
-                }
+            match transact(live, async |live| add_job(live, shard, job).await).await {
+                Ok(true) => Ok(Redriven::Done),
+                Ok(false) => Ok(Redriven::Gone),
+                Err(failure) if failure.is_of_data() => Ok(Redriven::Refused(reason(&failure))),
+                Err(failure) => Err(failure),
             }
         })
     }
@@ -125,19 +91,25 @@ impl DeadRows for Letters {
     }
 }
 
+/// One transaction: committed if `work` says so, else rolled back.
+async fn transact(
+    live: &mut Live,
+    work: impl AsyncFnOnce(&mut Live) -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
+    live.run("START TRANSACTION").await?;
+    let done = work(live).await;
+    if matches!(done, Ok(true)) {
+        live.commit().await?;
+    } else {
+        live.rollback().await;
+    }
+    done
+}
+
 /// `false` if it was added before.
 async fn add_job(live: &mut Live, shard: Shard, job: &Revived) -> Result<bool, Failure> {
-    let parts = job.parts();
-    if !parts.is_empty() {
-        let mut sql = "UPDATE applied_epochs SET events = events + CASE part".to_owned();
-        for (part, events) in &parts {
-            let _ = write!(sql, " WHEN {part} THEN {events}");
-        }
-        let list: Vec<String> = parts.iter().map(|(part, _)| part.to_string()).collect();
-        let _ = write!(sql, " END WHERE shard = {shard} AND part IN ({})", list.join(","));
-        if live.run(&sql).await? != parts.len() as u64 {
-            return Err(Failure::Value(format!("shard {shard} has no guard rows")));
-        }
+    if !guards::change_events(live, shard, guards::Change::Add, &job.parts()).await? {
+        return Err(Failure::Value(format!("shard {shard} has no guard rows")));
     }
     let mut mark = "INSERT IGNORE INTO errsift_settings (name, value) VALUES (".to_owned();
     push_text(&mut mark, &job.mark);

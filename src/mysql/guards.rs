@@ -163,3 +163,35 @@ fn advance_sql(claim: &Claim, range: &Range<'_>) -> String {
     let _ = write!(sql, ") AND term = {term} AND nonce = {} AND epoch = {after}", nonce.0);
     sql
 }
+
+/// Adds events to the guard rows of some parts, or takes them back; `false` if a row is missing.
+pub async fn change_events(
+    live: &mut Live,
+    shard: Shard,
+    change: Change,
+    parts: &[(Part, u64)],
+) -> Result<bool, Failure> {
+    if parts.is_empty() {
+        return Ok(true);
+    }
+    let sign = match change {
+        Change::Add => '+',
+        Change::TakeBack => '-',
+    };
+    let mut sql = format!("UPDATE applied_epochs SET events = events {sign} CASE part");
+    for (part, events) in parts {
+        let _ = write!(sql, " WHEN {part} THEN {events}");
+    }
+    let list: Vec<String> = parts.iter().map(|(part, _)| part.to_string()).collect();
+    let _ = write!(sql, " END WHERE shard = {shard} AND part IN ({})", list.join(","));
+    Ok(live.run(&sql).await? == parts.len() as u64)
+}
+
+/// Which way events go.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// They are counted.
+    Add,
+    /// They were to be counted, and are not.
+    TakeBack,
+}

@@ -110,16 +110,11 @@ async fn take_back(live: &mut Live, claim: &Claim, letters: &[NewLetter]) -> Res
     for letter in letters {
         *parts.entry(letter.key.fingerprint.part()).or_default() += letter.count;
     }
-    let mut sql = "UPDATE applied_epochs SET events = events - CASE part".to_owned();
-    for (part, events) in &parts {
-        let _ = write!(sql, " WHEN {part} THEN {events}");
+    let parts: Vec<_> = parts.into_iter().collect();
+    if guards::change_events(live, claim.shard, guards::Change::TakeBack, &parts).await? {
+        return Ok(());
     }
-    let list: Vec<String> = parts.keys().map(Part::to_string).collect();
-    let _ = write!(sql, " END WHERE shard = {} AND part IN ({})", claim.shard, list.join(","));
-    match live.run(&sql).await? {
-        changed if changed == parts.len() as u64 => Ok(()),
-        _ => Err(Failure::Value("guard rows are gone in the middle of a transaction".to_owned())),
-    }
+    Err(Failure::Value("guard rows are gone in the middle of a transaction".to_owned()))
 }
 
 /// Stores words, some of which the server refuses as data: these become dead letters. Storing again

@@ -1,13 +1,17 @@
 //! Which server a `--redis-url` names: one by its address, or the master that sentinels name.
 
 use percent_encoding::percent_decode_str;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
+use redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisResult,
+    TlsCertificates,
+};
 
-use super::sentinel::{Node, Sentinels};
+use super::sentinel::{Node, Sentinels, Way};
 
 const FORMS: &str = "expected redis://[user:password@]host[:port][/db], or \
      redis+sentinel://[user:password@]host[:port],host[:port],…/MASTER[/db] with \
-     ?sentinel-user=…&sentinel-password=… if the sentinels want them, or the same with rediss for TLS";
+     ?sentinel-user=…&sentinel-password=… if the sentinels want them, or the same with rediss for TLS, \
+     and sentinel-tls=no if the sentinels are without";
 
 /// Where sentinels listen if nothing else is said.
 const SENTINEL_PORT: u16 = 26_379;
@@ -40,6 +44,12 @@ pub(super) fn at(node: &Node, like: &ConnectionAddr) -> ConnectionAddr {
     }
 }
 
+/// The address of `node`, encrypted.
+pub(super) fn encrypted(node: Node) -> ConnectionAddr {
+    let Node { host, port } = node;
+    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+}
+
 fn direct(url: &str) -> Result<ConnectionInfo, String> {
     let info = url.into_connection_info().map_err(|error| format!("{error}; {FORMS}"))?;
     match info.addr() {
@@ -53,7 +63,7 @@ fn direct(url: &str) -> Result<ConnectionInfo, String> {
 
 fn behind_sentinels(
     rest: &str,
-    encrypted: bool,
+    has_tls: bool,
 ) -> Result<(ConnectionInfo, Option<Sentinels>), String> {
     if rest.contains('#') {
         return Err(wrong("a # must be written as %23"));
@@ -75,14 +85,9 @@ fn behind_sentinels(
     let settings = credentials(user)?.set_db(i64::from(db));
     let stand_in = (master.as_str(), SENTINEL_PORT).into_connection_info();
     let stand_in = described(stand_in)?.set_redis_settings(settings);
-    let addr = ConnectionAddr::TcpTls {
-        host: master.clone(),
-        port: SENTINEL_PORT,
-        insecure: false,
-        tls_params: None,
-    };
-    let info = if encrypted { stand_in.set_addr(addr) } else { stand_in };
-    Ok((info, Some(Sentinels::new(nodes, master, own_credentials(query)?))))
+    let addr = encrypted(Node { host: master.clone(), port: SENTINEL_PORT });
+    let info = if has_tls { stand_in.set_addr(addr) } else { stand_in };
+    Ok((info, Some(Sentinels::new(nodes, master, way(query, has_tls)?))))
 }
 
 fn described<T>(result: RedisResult<T>) -> Result<T, String> {
@@ -123,20 +128,28 @@ fn credentials(text: &str) -> Result<RedisConnectionInfo, String> {
     Ok(if user.is_empty() { settings } else { settings.set_username(decoded(user)?) })
 }
 
-/// What the sentinels themselves ask for.
-fn own_credentials(query: &str) -> Result<RedisConnectionInfo, String> {
-    let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+/// What the sentinels themselves ask for. They are encrypted like the nodes, if nothing else is said.
+fn way(query: &str, has_tls: bool) -> Result<Way, String> {
+    let mut own = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let mut is_encrypted = has_tls;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        settings = match pair.split_once('=') {
-            Some(("sentinel-user", user)) => settings.set_username(decoded(user)?),
-            Some(("sentinel-password", password)) => settings.set_password(decoded(password)?),
+        match pair.split_once('=') {
+            Some(("sentinel-user", user)) => own = own.set_username(decoded(user)?),
+            Some(("sentinel-password", password)) => own = own.set_password(decoded(password)?),
+            Some(("sentinel-tls", "no")) => is_encrypted = false,
+            Some(("sentinel-tls", "yes")) if has_tls => is_encrypted = true,
+            Some(("sentinel-tls", _)) => {
+                return Err(wrong("sentinel-tls is yes or no, and yes needs rediss"));
+            }
             _ => return Err(wrong("an unknown parameter")),
-        };
+        }
     }
-    if settings.username().is_some() && settings.password().is_none() {
+    if own.username().is_some() && own.password().is_none() {
         return Err(wrong("sentinel-user needs sentinel-password"));
     }
-    Ok(settings)
+    // the public authorities, until it is known whom to trust
+    let public = || TlsCertificates { client_tls: None, root_cert: None };
+    Ok(Way { own, certificates: is_encrypted.then(public) })
 }
 
 fn decoded(text: &str) -> Result<String, String> {
@@ -161,9 +174,24 @@ mod tests {
         assert!(matches!(info.addr(), ConnectionAddr::TcpTls { insecure: false, .. }));
         let sentinels = sentinels.unwrap();
         assert_eq!(sentinels.to_string(), "master my journal of sentinels a:1, b:26379, [::1]:3");
-        assert_eq!(sentinels.own().password(), Some("s+1"));
+        assert_eq!(sentinels.way().own.password(), Some("s+1"));
+        assert!(sentinels.way().certificates.is_some());
         let node = Node { host: "::2".to_owned(), port: 7 };
         assert_eq!(at(&node, info.addr()).to_string(), "::2:7");
+    }
+
+    #[test]
+    fn sentinels_are_encrypted_like_the_nodes_unless_they_are_not() {
+        for (url, expected) in [
+            ("rediss+sentinel://a/m", true),
+            ("rediss+sentinel://a/m?sentinel-tls=yes", true),
+            ("rediss+sentinel://a/m?sentinel-tls=no", false),
+            ("redis+sentinel://a/m?sentinel-tls=no", false),
+            ("redis+sentinel://a/m", false),
+        ] {
+            let sentinels = read(url).unwrap().1.unwrap();
+            assert_eq!(sentinels.way().certificates.is_some(), expected, "{url}");
+        }
     }
 
     #[test]
@@ -189,6 +217,8 @@ mod tests {
             "redis+sentinel://:secret@[::1/m",
             "redis+sentinel://:secret@a/m?password=secret",
             "redis+sentinel://:secret@a/m?sentinel-user=secret",
+            "redis+sentinel://:secret@a/m?sentinel-tls=yes",
+            "rediss+sentinel://:secret@a/m?sentinel-tls=secret",
             "redis+sentinel://secret@a/m",
             "redis+sentinel://:secret#@a/m",
             "redis+sentinel://:%ffsecret@a/m",

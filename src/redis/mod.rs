@@ -91,6 +91,9 @@ impl RedisStore {
                 }),
                 root_cert: tls.authorities().map(<[u8]>::to_vec),
             };
+            if let Some(sentinels) = &mut self.sentinels {
+                *sentinels = Arc::new(sentinels.trusting(&certificates));
+            }
             let info = self.client.get_connection_info().clone();
             let client = redis::Client::build_with_tls(info, certificates);
             self.client = Arc::new(client.map_err(|error| error.to_string())?);

@@ -14,7 +14,10 @@ use std::{
 };
 
 use errsift_pipeline::ports::journal::JournalFault;
-use redis::{Connection, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
+use redis::{Connection, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates};
+
+use super::address;
+use crate::tls;
 
 /// How long a sentinel may take to be connected to, and again for its answer.
 const SENTINEL_MAX: Duration = Duration::from_millis(500);
@@ -48,6 +51,15 @@ pub(super) struct Sighting {
     pub(super) quorum: u64,
 }
 
+/// How sentinels are spoken to.
+#[derive(Clone)]
+pub(super) struct Way {
+    /// Their own credentials.
+    pub(super) own: RedisConnectionInfo,
+    /// What TLS is made with; `None` for plain text.
+    pub(super) certificates: Option<TlsCertificates>,
+}
+
 /// One sentinel, and the connection to it while it answers.
 struct Sentinel {
     node: Node,
@@ -57,7 +69,7 @@ struct Sentinel {
 /// The sentinels of a master.
 pub(super) struct Sentinels {
     master: String,
-    own: RedisConnectionInfo,
+    way: Way,
     all: Mutex<Vec<Sentinel>>,
     /// The newest answer ever heard.
     known: Mutex<Option<(u64, Node)>>,
@@ -68,10 +80,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sentinels {
-    /// Of the `master` of that name; `own` are the sentinels' own credentials.
-    pub(super) fn new(nodes: Vec<Node>, master: String, own: RedisConnectionInfo) -> Self {
+    /// Of the `master` of that name.
+    pub(super) fn new(nodes: Vec<Node>, master: String, way: Way) -> Self {
         let all = nodes.into_iter().map(|node| Sentinel { node, connection: None }).collect();
-        Self { master, own, all: Mutex::new(all), known: Mutex::new(None) }
+        Self { master, way, all: Mutex::new(all), known: Mutex::new(None) }
+    }
+
+    /// The same, not asked yet, with these certificates if they are spoken to by TLS.
+    pub(super) fn trusting(&self, certificates: &TlsCertificates) -> Self {
+        let nodes = locked(&self.all).iter().map(|sentinel| sentinel.node.clone()).collect();
+        let mut way = self.way.clone();
+        way.certificates = way.certificates.map(|_| certificates.clone());
+        Self::new(nodes, self.master.clone(), way)
     }
 
     /// The master's name.
@@ -79,10 +99,10 @@ impl Sentinels {
         &self.master
     }
 
-    /// The sentinels' own credentials.
+    /// How they are spoken to.
     #[cfg(test)]
-    pub(super) fn own(&self) -> &RedisConnectionInfo {
-        &self.own
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// What each sentinel says, or why it says nothing. Blocks for about a second at most.
@@ -93,7 +113,7 @@ impl Sentinels {
                 .iter_mut()
                 .map(|sentinel| {
                     let node = sentinel.node.clone();
-                    let ask = || sentinel.ask(&self.own, &self.master);
+                    let ask = || sentinel.ask(&self.way, &self.master);
                     (
                         node,
                         thread::Builder::new().name("sentinel".to_owned()).spawn_scoped(scope, ask),
@@ -102,7 +122,7 @@ impl Sentinels {
                 .collect();
             let heard = asked.into_iter().map(|(node, thread)| {
                 let answer = match thread.map(thread::ScopedJoinHandle::join) {
-                    Ok(Ok(answer)) => answer.map_err(|error| error.to_string()),
+                    Ok(Ok(answer)) => answer.map_err(|error| tls::explain(&error)),
                     Ok(Err(_)) => Err("the thread that asked has panicked".to_owned()),
                     Err(error) => Err(error.to_string()),
                 };
@@ -172,23 +192,30 @@ impl fmt::Display for Sentinels {
 
 impl Sentinel {
     /// Asks, if need be on a new connection.
-    fn ask(&mut self, own: &RedisConnectionInfo, master: &str) -> RedisResult<Sighting> {
+    fn ask(&mut self, way: &Way, master: &str) -> RedisResult<Sighting> {
         if let Some(mut connection) = self.connection.take()
             && let Ok(found) = sighting(&mut connection, master)
         {
             self.connection = Some(connection);
             return Ok(found);
         }
-        let mut connection = connect(&self.node, own)?;
+        let mut connection = connect(&self.node, way)?;
         let found = sighting(&mut connection, master)?;
         self.connection = Some(connection);
         Ok(found)
     }
 }
 
-fn connect(node: &Node, own: &RedisConnectionInfo) -> RedisResult<Connection> {
+fn connect(node: &Node, way: &Way) -> RedisResult<Connection> {
     let info = (node.host.as_str(), node.port).into_connection_info()?;
-    let client = redis::Client::open(info.set_redis_settings(own.clone()))?;
+    let info = info.set_redis_settings(way.own.clone());
+    let client = match &way.certificates {
+        Some(certificates) => {
+            let info = info.set_addr(address::encrypted(node.clone()));
+            redis::Client::build_with_tls(info, certificates.clone())?
+        }
+        None => redis::Client::open(info)?,
+    };
     let connection = client.get_connection_with_timeout(SENTINEL_MAX)?;
     connection.set_read_timeout(Some(SENTINEL_MAX))?;
     connection.set_write_timeout(Some(SENTINEL_MAX))?;

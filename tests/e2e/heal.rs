@@ -17,6 +17,7 @@ use crate::{
 
 const CONNECTIONS: u64 = 16;
 const ACKS: u64 = 500;
+const BATCH: &str = "/errors/batch";
 
 fn servers(redis: Redis) -> Servers {
     let mariadb = Mariadb::start();
@@ -124,6 +125,59 @@ fn a_redis_that_comes_back_empty() {
     assert!(regressions >= Some(2.0), "{regressions:?}");
     let before = vec![Attempt { message: first, fate: Fate::Acked }];
     assert_carried_on(stack, barrage, pid, before);
+}
+
+/// Batches that are more than the flights of the last seconds may take in memory: 64 MiB.
+const BATCHES: u32 = 11;
+const EVENTS_OF_BATCH: u32 = 100;
+const TRACE_BYTES: usize = 64_000;
+
+fn post_batch(stack: &Stack, batch: u32) -> Vec<Attempt> {
+    let messages = (0..EVENTS_OF_BATCH).map(|n| format!("event {n} of batch {batch}"));
+    let attempts: Vec<Attempt> =
+        messages.map(|message| Attempt { message, fate: Fate::Acked }).collect();
+    let trace = "x".repeat(TRACE_BYTES);
+    let lines = attempts.iter().map(|Attempt { message, .. }| {
+        serde_json::json!({ "message": message, "stackTrace": trace }).to_string()
+    });
+    let body = lines.collect::<Vec<_>>().join("\n");
+    let headers = [("content-type", "application/x-ndjson")];
+    let answer = stack.errsift.client().request("POST", BATCH, &headers, body.as_bytes());
+    let (status, answer) = answer.expect("an answer");
+    assert_eq!(status, 200, "{answer}");
+    attempts
+}
+
+/// What neither Redis nor the tables nor the ring has cannot be given back: the process says so, has
+/// the tables take what it holds elsewhere, and does not go on.
+#[test]
+fn a_redis_without_more_than_can_be_given_back() {
+    let mut stack = Stack::servers(&["--flush-interval", "300ms"]);
+    let send = |stack: &Stack, message: &str| {
+        let fate = load::attempt(&mut stack.errsift.client(), message);
+        Attempt { message: message.to_owned(), fate }
+    };
+    let mut attempts = vec![send(&stack, "counted before")];
+    stack.settle();
+    stack.outside().mariadb.process.signal("STOP");
+    attempts.extend((0..BATCHES).flat_map(|batch| post_batch(&stack, batch)));
+    let mut connection = stack.outside().redis.connection();
+    redis::cmd("FLUSHALL").exec(&mut connection).expect("FLUSHALL");
+    attempts.push(send(&stack, "after the loss"));
+    assert_ne!(attempts.last().map(|attempt| attempt.fate), Some(Fate::Acked));
+    stack.outside().mariadb.process.signal("CONT");
+    assert_eq!(stack.errsift.process.wait(wait::SOON).code(), Some(74));
+    let log = stack.errsift.process.log();
+    for said in ["journal went back from flight ", " to 0: it has lost acknowledged flights"] {
+        assert!(log.contains(said), "{said:?} is not in {log}");
+    }
+    assert!(!log.contains("giving it its flights"), "{log}");
+    // the next one goes on from the tables
+    stack.errsift.process.restart();
+    attempts.push(send(&stack, "started again"));
+    assert_eq!(attempts.last().map(|attempt| attempt.fate), Some(Fate::Acked));
+    stack.settle();
+    assert_exactly_once(&stack.tables(), &attempts);
 }
 
 fn set_appendfsync(redis: &Redis, value: &str) {

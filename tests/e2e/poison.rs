@@ -1,7 +1,7 @@
 //! Jobs that cannot be read: each is set aside, and everything else counted.
 
 use crate::{
-    command::run,
+    command::{Ended, run},
     load,
     stack::{Stack, Stores},
     tables::sha256,
@@ -23,7 +23,7 @@ fn damage(stack: &Stack, damaged: impl Fn(u64, Vec<u8>) -> Option<Vec<u8>>) -> V
     broken
 }
 
-fn job(stack: &Stack, seq: u64) -> Vec<u8> {
+pub fn job(stack: &Stack, seq: u64) -> Vec<u8> {
     match &stack.stores {
         Stores::Servers(servers) => {
             let index = seq.cast_signed() - 1;
@@ -41,7 +41,7 @@ fn job(stack: &Stack, seq: u64) -> Vec<u8> {
     }
 }
 
-fn put(stack: &Stack, seq: u64, bytes: &[u8]) {
+pub fn put(stack: &Stack, seq: u64, bytes: &[u8]) {
     let seq = seq.cast_signed();
     match &stack.stores {
         Stores::Servers(servers) => {
@@ -58,7 +58,7 @@ fn put(stack: &Stack, seq: u64, bytes: &[u8]) {
 }
 
 /// What is kept of the jobs that were set aside, by plain commands of their store.
-fn dead(stack: &Stack) -> Vec<Vec<u8>> {
+pub fn dead(stack: &Stack) -> Vec<Vec<u8>> {
     match &stack.stores {
         Stores::Servers(servers) => {
             let mut connection = servers.redis.connection();
@@ -79,18 +79,27 @@ fn dead(stack: &Stack) -> Vec<Vec<u8>> {
     }
 }
 
-fn verify(stack: &Stack, said: &[&str]) {
-    let place = match &stack.stores {
-        Stores::Servers(servers) => [servers.redis.url(), servers.mysql_url.clone()],
-        Stores::Embedded => {
-            [stack.errsift.process.dir().join("errsift.db").display().to_string(), String::new()]
+/// Where the stack's stores are, for a command.
+fn flags(stack: &Stack) -> Vec<String> {
+    let file = match &stack.stores {
+        Stores::Servers(servers) => {
+            let urls = [servers.redis.url(), servers.mysql_url.clone()];
+            return ["--redis-url", &urls[0], "--mysql-url", &urls[1]].map(str::to_owned).to_vec();
         }
+        Stores::Embedded => stack.errsift.process.dir().join("errsift.db"),
     };
-    let flags = match &stack.stores {
-        Stores::Servers(_) => vec!["--redis-url", &place[0], "--mysql-url", &place[1]],
-        Stores::Embedded => vec!["--data", &place[0]],
-    };
-    run(&[&["journal", "verify"], &flags[..]].concat(), &[]).assert_says(0, said);
+    vec!["--data".to_owned(), file.display().to_string()]
+}
+
+/// Runs a command on the stack's stores.
+pub fn ask(stack: &Stack, words: &[&str]) -> Ended {
+    let flags = flags(stack);
+    let words = words.iter().copied().chain(flags.iter().map(String::as_str));
+    run(&words.collect::<Vec<_>>(), &[])
+}
+
+fn verify(stack: &Stack, said: &[&str]) {
+    ask(stack, &["journal", "verify"]).assert_says(0, said);
 }
 
 fn metrics(stack: &Stack) -> [Option<f64>; 5] {

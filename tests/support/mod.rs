@@ -7,6 +7,7 @@
 pub mod certificates;
 pub mod client;
 pub mod errsift;
+pub mod gate;
 pub mod loghub;
 pub mod mariadb;
 pub mod mortal;

@@ -1,6 +1,6 @@
 //! `errsift dead jobs`: jobs that were set aside whole, counted after all or given up.
 
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use bytes::Bytes;
 use clap::{ArgGroup, Args, Subcommand};
@@ -25,8 +25,8 @@ use crate::{
 
 /// Columns of a reason.
 const REASON_WIDTH: usize = 100;
-/// Jobs read at once.
-const PAGE: usize = 16;
+/// Jobs read at once, all that are held in memory: each may have megabytes.
+const PAGE: usize = 4;
 
 /// What to do with dead jobs.
 #[derive(Debug, Subcommand)]
@@ -121,49 +121,64 @@ pub fn run(
     Ok(code)
 }
 
-/// A dead job as it was written and as it reads, if it does.
-type Kept = (Bytes, Option<DeadJob>);
+/// What has become of a job that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// It is not among the dead any more.
+    Gone,
+}
 
-fn all(journal: &mut dyn InspectJournal) -> Result<Vec<Kept>, Fault> {
-    let mut jobs = Vec::new();
+/// Goes through all dead jobs, each as it was written and as it reads, if it does.
+fn each(
+    journal: &mut dyn InspectJournal,
+    mut look: impl FnMut(&Bytes, Option<&DeadJob>) -> Result<Fate, Fault>,
+) -> Result<(), Fault> {
+    let mut stay = 0;
     loop {
-        let page = journal.dead_jobs(jobs.len() as u64, PAGE)?;
-        let is_last = page.len() < PAGE;
-        jobs.extend(page.into_iter().map(|bytes| (bytes.clone(), DeadJob::decode(&bytes).ok())));
-        if is_last {
-            return Ok(jobs);
+        let page = journal.dead_jobs(stay, PAGE)?;
+        for bytes in &page {
+            let fate = look(bytes, DeadJob::decode(bytes).ok().as_ref())?;
+            stay += u64::from(fate == Fate::Stays);
+        }
+        if page.len() < PAGE {
+            return Ok(());
         }
     }
 }
 
-/// Those that are meant; the second is whether one of them is not there.
-fn chosen_of(
+/// Goes through those that are meant; says whether one of them is not there.
+fn each_chosen(
     journal: &mut dyn InspectJournal,
     chosen: &Chosen,
-) -> Result<(Vec<Kept>, bool), Fault> {
-    let mut jobs = all(journal)?;
-    if chosen.all {
-        return Ok((jobs, false));
-    }
-    let seq = |dead: &Option<DeadJob>| dead.as_ref().map(|dead| dead.seq.0);
-    let mut is_missing = false;
-    for wanted in &chosen.seqs {
-        if !jobs.iter().any(|(_, dead)| seq(dead) == Some(*wanted)) {
-            output::complain(&format!("seq {wanted} is no dead job"));
-            is_missing = true;
+    mut look: impl FnMut(&Bytes, Option<&DeadJob>) -> Result<Fate, Fault>,
+) -> Result<bool, Fault> {
+    let mut missing: BTreeSet<u64> = chosen.seqs.iter().copied().collect();
+    each(journal, |bytes, dead| {
+        let is_named = dead.is_some_and(|dead| chosen.seqs.contains(&dead.seq.0));
+        if !chosen.all && !is_named {
+            return Ok(Fate::Stays);
         }
+        if let Some(dead) = dead {
+            missing.remove(&dead.seq.0);
+        }
+        look(bytes, dead)
+    })?;
+    for seq in &missing {
+        output::complain(&format!("seq {seq} is no dead job"));
     }
-    jobs.retain(|(_, dead)| seq(dead).is_some_and(|seq| chosen.seqs.contains(&seq)));
-    Ok((jobs, is_missing))
+    Ok(!missing.is_empty())
 }
 
 fn list(places: &mut Places<'_>, json: bool, out: &mut impl Write) -> Result<u8, Fault> {
     let DeadJobs { jobs: count, events, .. } = places.journal.dead()?;
-    let jobs = all(places.journal)?;
     let (shard, journal) = places.place;
     if json {
-        let jobs: Vec<Value> =
-            jobs.iter().map(|(bytes, dead)| to_json(bytes, dead.as_ref())).collect();
+        let mut jobs = Vec::new();
+        each(places.journal, |bytes, dead| {
+            jobs.push(to_json(bytes, dead));
+            Ok(Fate::Stays)
+        })?;
         let document = json!({
             "shard": shard.0, "journal": journal, "jobs": jobs, "count": count, "events": events,
         });
@@ -172,9 +187,10 @@ fn list(places: &mut Places<'_>, json: bool, out: &mut impl Write) -> Result<u8,
     }
     writeln!(out, "shard {shard}, {journal}")?;
     writeln!(out, "{:>10} {:>11} {:>9}  {:<24}  REASON", "SEQ", "EPOCH", "BYTES", "SET ASIDE")?;
-    for (bytes, dead) in &jobs {
-        out.write_all(line(bytes, dead.as_ref()).as_bytes())?;
-    }
+    each(places.journal, |bytes, dead| {
+        out.write_all(line(bytes, dead).as_bytes())?;
+        Ok(Fate::Stays)
+    })?;
     writeln!(out, "{count} dead jobs; {events} events are or were in them and are not counted")?;
     Ok(0)
 }
@@ -207,26 +223,30 @@ fn to_json(bytes: &Bytes, dead: Option<&DeadJob>) -> Value {
 
 fn cat(places: &mut Places<'_>, seq: Seq, out: &mut impl Write) -> Result<u8, Fault> {
     let chosen = Chosen { seqs: vec![seq.0], all: false };
-    let (jobs, is_missing) = chosen_of(places.journal, &chosen)?;
-    for dead in jobs.into_iter().filter_map(|(_, dead)| dead).take(1) {
-        out.write_all(&dead.job)?;
-    }
+    let mut is_written = false;
+    let is_missing = each_chosen(places.journal, &chosen, |_, dead| {
+        if let Some(dead) = dead.filter(|_| !is_written) {
+            out.write_all(&dead.job)?;
+            is_written = true;
+        }
+        Ok(Fate::Stays)
+    })?;
     Ok(if is_missing { exit::NOT_SO } else { 0 })
 }
 
 /// First the tables, in one transaction with a mark, then the journal forgets: after a crash between
 /// the two the mark says that the job is counted, and it is only forgotten.
 fn redrive(places: &mut Places<'_>, chosen: &Chosen, out: &mut impl Write) -> Result<u8, Fault> {
-    let (jobs, is_missing) = chosen_of(places.journal, chosen)?;
-    if !jobs.is_empty() && !places.journal.dead()?.is_counted() {
-        output::complain("their events are not known yet: a server must have applied their epoch");
-        return Ok(exit::NOT_SO);
-    }
-    let (mut done, mut counted, mut stay) = (0_u64, 0_u64, 0_u64);
-    let mut backlog = (places.backlog)();
-    for (bytes, dead) in &jobs {
-        let name = dead.as_ref().map_or_else(|| "?".to_owned(), |dead| dead.seq.to_string());
-        match count(places.rows, dead.as_ref())? {
+    let is_counted = places.journal.dead()?.is_counted();
+    let (mut done, mut counted, mut stay, mut unknown) = (0_u64, 0_u64, 0_u64, false);
+    let (mut backlog, rows) = ((places.backlog)(), &mut *places.rows);
+    let is_missing = each_chosen(places.journal, chosen, |bytes, dead| {
+        if !is_counted {
+            unknown = true;
+            return Ok(Fate::Stays);
+        }
+        let name = dead.map_or_else(|| "?".to_owned(), |dead| dead.seq.to_string());
+        match count(rows, dead)? {
             Ok(events) => {
                 if backlog.drop_dead(bytes, events)? {
                     done += 1;
@@ -234,13 +254,19 @@ fn redrive(places: &mut Places<'_>, chosen: &Chosen, out: &mut impl Write) -> Re
                 } else {
                     writeln!(out, "gone meanwhile: seq {name}")?;
                 }
+                Ok(Fate::Gone)
             }
             Err(why) => {
                 stay += 1;
                 let why = text::cut(&text::first_line(&why), REASON_WIDTH);
                 writeln!(out, "stays: seq {name}: {why}")?;
+                Ok(Fate::Stays)
             }
         }
+    })?;
+    if unknown {
+        output::complain("their events are not known yet: a server must have applied their epoch");
+        return Ok(exit::NOT_SO);
     }
     writeln!(out, "{done} dead jobs redriven, {counted} events counted")?;
     if stay > 0 {
@@ -268,17 +294,20 @@ fn discard(
     yes: bool,
     out: &mut impl Write,
 ) -> Result<u8, Fault> {
-    let (jobs, is_missing) = chosen_of(places.journal, chosen)?;
+    let (mut backlog, mut jobs) = ((places.backlog)(), 0_u64);
+    let is_missing = each_chosen(places.journal, chosen, |bytes, _| {
+        if !yes {
+            jobs += 1;
+            return Ok(Fate::Stays);
+        }
+        jobs += u64::from(backlog.drop_dead(bytes, 0)?);
+        Ok(Fate::Gone)
+    })?;
     if !yes {
-        writeln!(out, "{} dead jobs whose events would never be counted", jobs.len())?;
+        writeln!(out, "{jobs} dead jobs whose events would never be counted")?;
         writeln!(out, "nothing is dropped without --yes")?;
         return Ok(exit::USAGE);
     }
-    let mut backlog = (places.backlog)();
-    let mut dropped = 0_u64;
-    for (bytes, _) in &jobs {
-        dropped += u64::from(backlog.drop_dead(bytes, 0)?);
-    }
-    writeln!(out, "{dropped} dead jobs dropped, their events will never be counted")?;
+    writeln!(out, "{jobs} dead jobs dropped, their events will never be counted")?;
     Ok(if is_missing { exit::NOT_SO } else { 0 })
 }

@@ -115,8 +115,8 @@ enum Fault {
     Output(#[from] std::io::Error),
 }
 
-/// Exits 0; 1 if a letter or job is not there or is refused again, 2 if `drop` lacks its `--yes`, 69 if the
-/// tables do not answer or refuse the command, 78 if the settings are wrong.
+/// Exits 0; 1 if a letter or job is not there or is refused again, 2 if `drop` lacks its `--yes`,
+/// 69 if the tables do not answer or refuse the command, 78 if the settings are wrong.
 pub fn run(args: &DeadArgs) -> ExitCode {
     let stores = args.action.stores();
     let (_runtime, backend) = match open(stores) {
