@@ -229,12 +229,14 @@ fn read(
 }
 
 /// Asks a few times: a start should not fail for one lost answer.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, JournalFault>) -> Result<T, JournalFault> {
+pub(crate) fn patiently<T>(
+    mut ask: impl FnMut() -> Result<T, JournalFault>,
+) -> Result<T, JournalFault> {
     let mut retry = Retry::default();
     loop {
         match ask() {
             Err(fault) if retry.failures() < READS_MAX => {
-                tracing::debug!(%fault, "event ids not read back");
+                tracing::debug!(%fault, "journal not read at the start");
                 retry.pause();
             }
             ended => return ended,

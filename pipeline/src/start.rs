@@ -1,5 +1,6 @@
 //! Takes the shard, wires threads to graphs, and lets them run.
 
+mod foreign;
 mod take;
 
 use std::{
@@ -126,7 +127,7 @@ pub fn start<W: Waiter>(
     clock: Arc<dyn Clock>,
     nonce: Nonce,
 ) -> Result<Pipeline<W>, JournalFault> {
-    let Taken { armed, base, before, unseen, recovery, journaled, ids } =
+    let Taken { armed, base, before, unseen, applied, recovery, journaled, ids } =
         take::take(settings, &mut stores, &*clock, nonce)?;
     let fence = *armed.fence();
     let claim = Claim { shard: settings.shard, term: fence.term, nonce: fence.nonce };
@@ -166,7 +167,7 @@ pub fn start<W: Waiter>(
     lookout.note_applied(Seq(base.0.saturating_sub(1)));
     let keeper = shared.spawn_keeper(
         settings,
-        (stores.backlog, recovery, fence),
+        (stores.backlog, recovery, fence, applied),
         (&feed, Arc::clone(&lookout)),
         (asked, pages_sender),
     );
@@ -226,7 +227,7 @@ struct Shared {
     claim: Claim,
     /// The fence's epoch when the shard was taken.
     acquired: Epoch,
-    /// Whether the journal was new while the tables were away.
+    /// Whether the journal began, and was taken, while the tables were away.
     unseen: bool,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
@@ -243,7 +244,7 @@ impl Shared {
     fn spawn_keeper(
         &self,
         settings: &Settings,
-        (backlog, recovery, fence): (Box<dyn Backlog>, Recovery, Fence),
+        (backlog, recovery, fence, applied): (Box<dyn Backlog>, Recovery, Fence, Epoch),
         (feed, lookout): (&Arc<Feed>, Arc<Lookout>),
         (asked, pages): (Receiver<Keep>, Sender<Page>),
     ) -> JoinHandle<()> {
@@ -269,6 +270,7 @@ impl Shared {
             wake: Arc::clone(&self.apply_wake),
             counters: Arc::clone(&self.counters),
             lookout,
+            applied,
             recent: VecDeque::new(),
             again: None,
             stops: self.stops.clone(),

@@ -27,7 +27,7 @@ pub(crate) struct CountsWriter {
     pub(crate) claim: Claim,
     /// The fence's epoch when the shard was taken: new epochs are later.
     pub(crate) acquired: Epoch,
-    /// Whether the journal was new while the tables were away.
+    /// Whether the journal began, and was taken, while the tables were away.
     pub(crate) unseen: bool,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,

@@ -83,6 +83,8 @@ pub(crate) struct Keeper {
     pub(crate) wake: Arc<Wake>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) lookout: Arc<Lookout>,
+    /// The last epoch that every part had when the shard was taken, as far as was known.
+    pub(crate) applied: Epoch,
     /// Epochs trimmed last.
     pub(crate) recent: VecDeque<Epoch>,
     /// The request for a page that a journal without its last flights could not give.
@@ -243,8 +245,9 @@ impl Keeper {
     }
 
     fn add_pending(&mut self, epoch: Epoch, counts: &[(Fingerprint, u64)]) {
-        if epoch.0 <= self.counters.applied_epoch.get() {
-            // trimmed already: nobody would delete them again
+        if epoch <= self.applied.max(Epoch(self.counters.applied_epoch.get())) {
+            // nobody adds them to what is applied, and who trims their jobs may have done so already:
+            // nobody would delete them again
             return;
         }
         failpoints::pass("pending_begin");

@@ -7,7 +7,8 @@ use errsift_ops::id::{Epoch, Nonce, Seq, Term};
 
 use super::{ANSWER_MAX, dead_jobs, heal, holder, ids, merge, pending};
 use crate::ports::journal::{
-    Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Journal, Page, Progress,
+    Acquired, Armed, Backlog, Commit, CommitFault, CommitResult, Fence, Foreign, Journal, Page,
+    Progress,
 };
 
 /// One shard's journal, to take handles from: several of each kind, on the same journal.
@@ -193,14 +194,25 @@ pub fn a_journal_behind_the_tables_goes_on_from_them(store: &dyn Store) {
     let armed = acquire(&mut *journal, 1).armed;
     commit(&mut *journal, armed, 50, &job(1)).expect("a commit");
     // as far as the tables: nothing is lost
-    let level =
-        Progress { term: Term(0), seq: Seq(1), epoch: Epoch(50), applied: Epoch(50), events: 1 };
+    let level = Progress {
+        seq: Seq(1),
+        epoch: Epoch(50),
+        applied: Epoch(50),
+        events: 1,
+        ..Progress::default()
+    };
     journal.acquire(Nonce(2), level).expect("the journal answers");
     assert_eq!(page(store, 1, 9), Page { base: Seq(1), jobs: vec![job(1)] });
 
     // ahead, but some part has not even epoch 50: its job stays, and so does the number
-    let uneven =
-        Progress { term: Term(9), seq: Seq(40), epoch: Epoch(70), applied: Epoch(49), events: 400 };
+    let uneven = Progress {
+        term: Term(9),
+        seq: Seq(40),
+        epoch: Epoch(70),
+        applied: Epoch(49),
+        events: 400,
+        foreign: Foreign::default(),
+    };
     let fence = *journal.acquire(Nonce(3), uneven).expect("the journal answers").armed.fence();
     assert_eq!((fence.seq, fence.epoch, fence.term), (Seq(1), Epoch(70), Term(10)));
     assert_eq!(page(store, 1, 9), Page { base: Seq(1), jobs: vec![job(1)] });

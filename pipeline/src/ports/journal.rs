@@ -12,6 +12,7 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 
+pub use super::progress::{Foreign, NUMBER_MAX, Progress};
 use super::{
     dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::Claim,
@@ -169,53 +170,6 @@ pub trait Journal: Send + 'static {
     /// the fence as it then stands. Whoever hears nothing of it reads the fence: it stands where it
     /// stood, at the end of one of [`Heal::pieces`], or where it should. Doing it again is right.
     fn heal(&mut self, heal: Heal, done: FenceDone);
-}
-
-/// Terms, seqs and epochs are below this: up to here every store counts exactly, scripts in
-/// floating point too.
-pub const NUMBER_MAX: u64 = 1 << 53;
-
-/// How far a store has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Last writer's generation.
-    pub term: Term,
-    /// Last flight.
-    pub seq: Seq,
-    /// Last epoch.
-    pub epoch: Epoch,
-    /// The last epoch that every part has.
-    pub applied: Epoch,
-    /// Events ever applied, set aside or dropped, of all parts.
-    pub events: u64,
-}
-
-impl Progress {
-    /// Whether a journal whose fence is `before` is behind, and holds nothing that a part needs.
-    pub fn leaves_behind(&self, before: &Fence) -> bool {
-        before.seq < self.seq && before.epoch <= self.applied
-    }
-
-    /// The fence that takes the shard from `before`. Of a journal that is left behind, seq and the
-    /// ledger's left side go on from the tables.
-    ///
-    /// Numbers that no journal can have come to are refused: they would not be counted on exactly.
-    pub fn taken(&self, before: &Fence, nonce: Nonce) -> Result<Fence, JournalFault> {
-        let behind = self.leaves_behind(before);
-        let (seq, events) =
-            if behind { (self.seq, self.events) } else { (before.seq, before.events) };
-        let last = before.term.max(self.term);
-        let epoch = before.epoch.max(self.epoch);
-        for (name, number) in [("term", last.0), ("seq", seq.0), ("epoch", epoch.0)] {
-            if number >= NUMBER_MAX {
-                return Err(JournalFault::new(format!(
-                    "the shard stands at {name} {number}, which errsift has not written: restore \
-                     the fence, or choose another --shard"
-                )));
-            }
-        }
-        Ok(Fence { term: Term(last.0 + 1), nonce, seq, epoch, events })
-    }
 }
 
 /// A shard that was taken.

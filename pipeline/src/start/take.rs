@@ -8,7 +8,7 @@ use errsift_ops::{
     timestamp::Timestamp,
 };
 
-use super::Stores;
+use super::{Stores, foreign};
 use crate::{
     apply::retry::Retry,
     failpoints,
@@ -17,7 +17,7 @@ use crate::{
         clock::Clock,
         dead::Recovery,
         errors::{Claim, Errors, Settled},
-        journal::{Acquired, Armed, Backlog, Fence, JournalFault, Progress},
+        journal::{Acquired, Armed, Backlog, Fence, Foreign, JournalFault, Progress},
     },
     settings::Settings,
 };
@@ -30,28 +30,42 @@ const NOTE_RETRIES: u32 = 6;
 /// What a new journal goes on from while the tables do not say where they are: `None` if it is not
 /// new. Epochs of less than a second run ahead of the clock, so the time alone could be one that is
 /// applied; and a term that counts from 1 could be one that the guard rows have seen.
-fn without_tables(backlog: &mut dyn Backlog, now: Timestamp) -> Option<Progress> {
-    // a fault shows again when the shard is taken
-    backlog.fence().ok().filter(|fence| *fence == Fence::default())?;
+///
+/// An error is not taken for a journal that is not new: whatever was then numbered from the start
+/// again could be taken for applied.
+fn without_tables(
+    backlog: &mut dyn Backlog,
+    now: Timestamp,
+) -> Result<Option<Progress>, JournalFault> {
+    if ids::patiently(|| backlog.fence())? != Fence::default() {
+        return Ok(None);
+    }
     let seconds = Epoch::open(Epoch::default(), now).0;
     let epoch = Epoch(seconds + EPOCHS_AHEAD_MAX);
-    Some(Progress { term: Term(seconds), epoch, ..Progress::default() })
+    Ok(Some(Progress { term: Term(seconds), epoch, ..Progress::default() }))
 }
 
 /// How far the tables have come, if they answer.
-fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Progress> {
+fn tables_stand(settings: &Settings, errors: &dyn Errors) -> Option<Settled> {
     match errors.writer().settled(settings.shard) {
-        Ok(settled @ Settled { guards, .. }) => Some(Progress {
-            term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
-            seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
-            epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
-            applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
-            events: settled.events(),
-        }),
+        Ok(settled) => Some(settled),
         Err(fault) => {
             tracing::warn!(%fault, "tables do not answer, starting without them");
             None
         }
+    }
+}
+
+/// What follows from that for whoever takes the shard.
+fn progress(settled: &Settled, foreign: Foreign) -> Progress {
+    let guards = &settled.guards;
+    Progress {
+        term: guards.iter().map(|guard| guard.term).max().unwrap_or_default(),
+        seq: guards.iter().map(|guard| guard.seq).max().unwrap_or_default(),
+        epoch: guards.iter().map(|guard| guard.epoch).max().unwrap_or_default(),
+        applied: guards.iter().map(|guard| guard.epoch).min().unwrap_or_default(),
+        events: settled.events(),
+        foreign,
     }
 }
 
@@ -62,8 +76,10 @@ pub(super) struct Taken {
     pub(super) base: Seq,
     /// The fence before.
     pub(super) before: Fence,
-    /// Whether the journal is new, and the tables did not say where they are.
+    /// Whether the tables did not say where they are, now and when the journal began.
     pub(super) unseen: bool,
+    /// The last epoch that every part has, as far as the tables said.
+    pub(super) applied: Epoch,
     /// How starts have gone, this one included.
     pub(super) recovery: Recovery,
     pub(super) journaled: Arc<JournaledIds>,
@@ -78,11 +94,10 @@ pub(super) fn take(
     nonce: Nonce,
 ) -> Result<Taken, JournalFault> {
     let stand = tables_stand(settings, stores.errors.as_ref());
-    let unseen = match stand {
-        None => without_tables(stores.backlog.as_mut(), clock.wall()),
-        Some(_) => None,
+    let at_least = match &stand {
+        Some(settled) => progress(settled, foreign::find(stores.backlog.as_mut(), settled)?),
+        None => without_tables(stores.backlog.as_mut(), clock.wall())?.unwrap_or_default(),
     };
-    let at_least = stand.or(unseen).unwrap_or_default();
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     failpoints::pass("acquired");
     let fence = *armed.fence();
@@ -93,7 +108,9 @@ pub(super) fn take(
     let (ids, base) =
         ids::recover(&mut *stores.backlog, (&claim, recovery), fence.seq, times, &journaled)?;
     tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
-    Ok(Taken { armed, base, before, unseen: unseen.is_some(), recovery, journaled, ids })
+    let unseen = stand.is_none() && foreign::began_alone(&fence);
+    let applied = at_least.applied;
+    Ok(Taken { armed, base, before, unseen, applied, recovery, journaled, ids })
 }
 
 /// Counts this start until its recovery has come through.

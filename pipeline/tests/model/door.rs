@@ -75,9 +75,17 @@ impl Life {
 
     /// Ends the process: what it has asked for is done, and nothing that it asks from now on.
     pub fn end(&self) {
+        self.world.tell(|| "a process ends".to_owned());
         self.dead.store(true, Ordering::SeqCst);
         let mut copies = self.copies.write().unwrap();
         copies.get_or_insert_with(|| (self.world.journal.backup(), self.world.tables.backup()));
+    }
+
+    /// Adds what it asks for to what has happened, while it lives.
+    fn asks(&self, line: impl FnOnce() -> String) {
+        if !self.is_dead() {
+            self.world.tell(line);
+        }
     }
 
     /// Does `work`, unless the process dies before; gets `None` for the world itself.
@@ -133,6 +141,7 @@ impl Life {
 
 impl Journal for Door {
     fn acquire(&mut self, nonce: Nonce, at_least: Progress) -> Result<Acquired, JournalFault> {
+        self.0.asks(|| format!("take the shard, {at_least:?}"));
         let world = Arc::clone(&self.0.world);
         self.0.journal(|journal| {
             world.acquire(|| {
@@ -175,6 +184,7 @@ impl Journal for Door {
 
     fn heal(&mut self, heal: Heal, done: FenceDone) {
         let (send, receive) = std::sync::mpsc::channel();
+        self.0.asks(|| format!("heal {:?} to {:?} from {:?}", heal.found, heal.after, heal.base));
         let read = self.0.journal(|journal| {
             journal.heal(heal, Box::new(move |read| send.send(read).unwrap()));
             receive.recv().unwrap()
@@ -194,10 +204,12 @@ impl Backlog for Door {
         epoch: Epoch,
         counts: &[(Fingerprint, u64)],
     ) -> Result<(), JournalFault> {
+        self.0.asks(|| format!("add pending in {epoch:?} as {term:?}"));
         self.0.journal(|journal| journal.add_pending(term, epoch, counts))
     }
 
     fn reset_pending(&mut self, epochs: &[Epoch]) -> Result<(), JournalFault> {
+        self.0.asks(|| format!("reset pending in {epochs:?}"));
         self.0.journal(|journal| journal.reset_pending(epochs))
     }
 
@@ -257,6 +269,7 @@ impl Backlog for Door {
         ids: &[JobIds],
         since: Timestamp,
     ) -> Result<(), JournalFault> {
+        self.0.asks(|| format!("trim up to {upto:?} and {epochs:?}, keeping {ids:?}"));
         self.0.journal(|journal| journal.trim_keeping(upto, epochs, ids, since))
     }
 
@@ -301,10 +314,13 @@ impl ErrorsWriter for Door {
         shard: Shard,
         rows: &[DetailsRow],
     ) -> Result<DeadLetters, ErrorsFault> {
+        self.0.asks(|| format!("store words of {} errors", rows.len()));
         self.0.tables(|tables, _| tables.insert_details(shard, rows))
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
+        let Range { after, upto, seq, .. } = range;
+        self.0.asks(|| format!("apply {after:?} to {upto:?} up to {seq:?} as {:?}", claim.term));
         self.0.tables(|tables, shared| {
             let applied = tables.apply(claim, range);
             if shared && matches!(applied, Ok(Applied::Done)) {

@@ -14,7 +14,7 @@ impl Machine {
     pub fn regressed(&mut self) -> Done {
         let Some(process) = self.newest.take() else { return Ok(()) };
         self.whole = None;
-        self.ids_gone = true;
+        self.renumbered();
         self.world.lost();
         self.back();
         let (life, counters) = (Arc::clone(&process.life), Arc::clone(&process.counters));
@@ -40,7 +40,8 @@ impl Machine {
         if self.went_back {
             self.nothing_left_of_it();
         }
-        self.pending_gone = true;
+        // what was kept of trimmed jobs' ids went with them, and is not given back
+        (self.pending_gone, self.ids_gone, self.calm) = (true, true, false);
         // connections end with the server that forgets
         self.world.cut();
         self.world.journal_away.store(false, Ordering::SeqCst);
@@ -49,7 +50,6 @@ impl Machine {
             self.world.journal.forget(flights.into());
         } else {
             self.kill_older();
-            self.ids_gone = true;
             self.world.journal.empty();
         }
         self.whole = Some(before);
@@ -78,8 +78,15 @@ impl Machine {
     /// Notes that nobody has what was acknowledged any more.
     fn nothing_left_of_it(&mut self) {
         self.both_lost = true;
-        self.ids_gone = true;
+        self.renumbered();
         self.world.lost_all();
+    }
+
+    /// Notes that numbers of flights may be given once more: what was copied before does not fit what
+    /// comes now, and a journal has lost which ids it had.
+    fn renumbered(&mut self) {
+        (self.ids_gone, self.calm) = (true, false);
+        self.copies.clear();
     }
 
     /// The tables lose what they committed since one of the copies.
@@ -99,6 +106,20 @@ impl Machine {
         Ok(())
     }
 
+    /// Another journal takes the place of the one that was, while nobody uses it, once the tables have
+    /// all.
+    pub fn another_journal(&mut self) -> Done {
+        self.drain()?;
+        self.kill_older();
+        if self.world.all_applied() {
+            self.world.cut();
+            self.world.renumbered();
+            self.world.journal.empty();
+            self.renumbered();
+        }
+        Ok(())
+    }
+
     /// The journal is put back from a copy while nobody uses it, once the tables have all.
     pub fn older_journal(&mut self, copy: u8) -> Done {
         self.drain()?;
@@ -110,9 +131,9 @@ impl Machine {
         if self.world.all_applied() && seq(copy) <= seq(&self.world.journal) {
             self.world.cut();
             self.world.renumbered();
-            self.ids_gone = true;
-            (self.behind, self.put_back) = (true, true);
+            self.behind = true;
             self.world.journal.restore(copy);
+            self.renumbered();
         }
         Ok(())
     }

@@ -53,6 +53,8 @@ pub enum Step {
     Forget(u8),
     /// The journal loses everything.
     Empty,
+    /// The process ends as it should, and another journal takes the place of the one that was.
+    Lose,
     /// A copy of each store is made.
     Copy,
     /// The tables become one of the copies, if the journal holds the rest.
@@ -111,10 +113,8 @@ pub struct Machine {
     pub both_lost: bool,
     /// Whether the journal was put back and not taken since.
     pub behind: bool,
-    /// Whether it ever was.
-    pub put_back: bool,
-    /// The journal was emptied at some time: what is apart then is reckoned anew.
-    pub emptied: bool,
+    /// Whether no journal has forgotten anything, and no process was alive beside another.
+    pub calm: bool,
     /// Whether the journal has forgotten ids that the process still has in memory.
     pub ids_gone: bool,
     /// Whether the journal may lack pending counts that it had since the process started.
@@ -150,8 +150,7 @@ impl Machine {
             went_back: false,
             both_lost: false,
             behind: false,
-            put_back: false,
-            emptied: false,
+            calm: true,
             ids_gone: false,
             pending_gone: false,
         }
@@ -174,14 +173,14 @@ impl Machine {
             Step::TakeOver => {
                 self.heal()?;
                 self.older.extend(self.newest.take());
+                self.calm &= self.older.is_empty();
                 self.start();
             }
             Step::Drain => self.drain()?,
             Step::Forget(flights) => self.forget(Some(*flights))?,
-            Step::Empty => {
-                self.emptied = true;
-                self.forget(None)?;
-            }
+            Step::Empty | Step::Lose if self.world.began_alone() => {}
+            Step::Empty => self.forget(None)?,
+            Step::Lose => self.another_journal()?,
             Step::Copy => {
                 self.copies.push((self.world.journal.backup(), self.world.tables.backup()));
             }
@@ -211,12 +210,13 @@ impl Machine {
             self.book.ids_forgotten();
         }
         let mut faults = self.faults.clone();
-        if std::mem::take(&mut self.behind) {
+        if self.behind {
             // only the tables can tell
             self.world.tables_away.store(false, Ordering::SeqCst);
             faults = Faults::new(0, 0);
         }
         self.newest = Process::start(&self.world, &self.settings, self.nonce, &faults);
+        self.behind &= self.newest.is_none();
     }
 
     fn offer(&mut self, events: &[What], answered: bool) -> Done {

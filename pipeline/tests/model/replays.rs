@@ -49,3 +49,20 @@ fn a_journal_that_cannot_be_healed_ends_its_process() {
     steps.extend([own(1), Step::Empty, own(1)]);
     holds(Case { paged: true, ..CASE }, &steps);
 }
+
+/// The tables had counted events that a journal, begun anew while they were away, knew nothing of.
+/// Only the process that began it could tell, and it died before they answered: the ledger said for
+/// ever that these events were there twice.
+#[test]
+fn what_was_counted_before_a_new_journal_is_in_the_ledger() {
+    let began_alone = [own(3), own(2), Step::Drain, Step::Lose, Step::Tables(true), own(4)];
+    let mut died = began_alone.to_vec();
+    died.push(Step::Kill);
+    holds(CASE, &died);
+    let mut died_twice = died;
+    died_twice.extend([own(1), Step::Kill, own(1)]);
+    holds(CASE, &died_twice);
+    let mut came_back = began_alone.to_vec();
+    came_back.extend([Step::Tables(false), own(1), Step::Look, Step::Drain, own(1)]);
+    holds(CASE, &came_back);
+}

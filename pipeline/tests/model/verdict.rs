@@ -8,7 +8,7 @@ use errsift_pipeline::{faulty::Faults, ports::journal::Backlog, settings::Settin
 use super::{
     machine::{Done, Machine},
     process::{Process, wait_until},
-    world::counts,
+    world::{SHARD, counts},
 };
 
 impl Machine {
@@ -52,6 +52,7 @@ impl Machine {
 
     /// Ends all faults, has the last process settle everything, and compares with the model.
     pub fn settle(mut self) -> Done {
+        self.world.tell(|| "all faults end".to_owned());
         self.heal()?;
         self.back();
         self.world.deliver();
@@ -75,8 +76,7 @@ impl Machine {
         self.lost += counters.acked_lost.get();
         self.compare()?;
         let differences = (counters.acked_difference.get(), counters.applied_difference.get());
-        let began_anew = self.both_lost || self.put_back || self.emptied;
-        if differences.0 != 0 || (differences.1 != 0 && !began_anew) {
+        if differences.0 != 0 || (differences.1 != 0 && !self.both_lost) {
             let (fence, guard) = self.standing();
             let claim = format!("{fence:?}, {guard:?}");
             return Err(format!("the ledger's differences are {differences:?}: {claim}"));
@@ -85,11 +85,11 @@ impl Machine {
     }
 
     fn compare(&self) -> Done {
-        let counts = match counts(&self.world.tables) {
-            // what held their words is gone as well
-            Err(_) if self.both_lost => return Ok(()),
-            counts => counts?,
-        };
+        let (counts, wordless) = counts(&self.world.tables);
+        // words are lost only with the flights that held them
+        if let Some(name) = wordless.filter(|_| self.lost == 0 && !self.both_lost) {
+            return Err(format!("{name} has no words"));
+        }
         let bounds = self.book.bounds();
         let mut missing = 0;
         for (name, (least, most)) in &bounds {
@@ -108,23 +108,24 @@ impl Machine {
         }
     }
 
-    /// All that was journaled is applied: no job is left, and nothing is pending.
+    /// All that was journaled is applied: no job is left, and nothing is pending above a guard row.
     fn nothing_left(&self) -> Done {
         let mut journal = self.world.journal.clone();
         let left = journal.size().unwrap();
         if left.jobs > 0 {
             return Err(format!("{left:?} after all was applied"));
         }
-        if self.put_back {
-            // what was pending in a copy that was left behind stays there, and nobody asks for it
-            return Ok(());
-        }
+        let guards = self.world.tables.guards(SHARD);
         let epochs = self.world.epochs();
         let names: Vec<Fingerprint> = self.world.executed().into_keys().collect();
         let pending = journal.pending_all(&names, &epochs).unwrap();
-        let pending: u64 = pending.into_iter().flatten().sum();
-        if pending > 0 {
-            return Err(format!("{pending} are pending after all was applied"));
+        for (name, pending) in names.iter().zip(pending) {
+            let guard = guards[name.part().index()].epoch;
+            let live = epochs.iter().zip(pending).filter(|(epoch, _)| **epoch > guard || self.calm);
+            let live: u64 = live.map(|(_, pending)| pending).sum();
+            if live > 0 {
+                return Err(format!("{live} of {name} are pending after all was applied"));
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
     job::{self, Job},
+    tally::Tally,
     timestamp::Timestamp,
 };
 use errsift_pipeline::{
@@ -61,6 +62,8 @@ struct Seen {
     /// Up to this epoch, pending counts that were reset may be there again.
     reset_lost: Epoch,
     wrong: Vec<String>,
+    /// What has happened, line by line.
+    story: Vec<String>,
 }
 
 /// Stores, and the time.
@@ -113,6 +116,17 @@ impl World {
         self.seen.lock().unwrap()
     }
 
+    /// Adds a line to what is printed if the case fails.
+    pub fn tell(&self, line: impl FnOnce() -> String) {
+        let line = format!("{:>9} {}", self.now_ms(), line());
+        self.seen().story.push(line);
+    }
+
+    /// What has happened.
+    pub fn story(&self) -> String {
+        self.seen().story.join("\n")
+    }
+
     /// Keeps a commit for [`World::deliver`].
     pub fn keep(&self, late: Late) {
         self.seen().late.push(late);
@@ -138,11 +152,14 @@ impl World {
     /// Executes a commit, and holds it to who took the shard last.
     pub fn commit(&self, commit: Commit, done: errsift_pipeline::ports::journal::CommitDone) {
         let (writer, bytes) = ((commit.fence.term, commit.fence.nonce), commit.job.clone());
+        let fence = commit.fence;
         let (send, receive) = std::sync::mpsc::channel();
         let mut seen = self.seen();
         let noted = Box::new(move |result| send.send(result).unwrap());
         self.journal.clone().commit(commit, noted);
         let result = receive.recv().unwrap();
+        let ended = if result.is_ok() { "executed" } else { "not executed" };
+        seen.story.push(format!("{:>9} {fence:?} {ended}", self.now_ms()));
         if result.is_ok() {
             if seen.holder != Some(writer) {
                 let holder = seen.holder;
@@ -221,6 +238,11 @@ impl World {
         self.seen().guards = None;
     }
 
+    /// Whether the journal began while the tables were away: its terms go on from the time then.
+    pub fn began_alone(&self) -> bool {
+        self.journal.clone().fence().unwrap().term >= Term(START_MS.unsigned_abs() / 1000)
+    }
+
     /// Whether every part has all that the journal has ever had, and its words.
     pub fn all_applied(&self) -> bool {
         let fence = self.journal.clone().fence().unwrap();
@@ -232,11 +254,17 @@ impl World {
         events == fence.events && passed && worded
     }
 
-    /// Whether the journal still holds all that `tables` lack.
+    /// Whether the journal still holds all that `tables` lack, be it counts or words.
     pub fn holds_what_lacks(&self, tables: &MemoryErrors) -> bool {
         let guards = tables.guards(SHARD);
         let last = guards.iter().map(|guard| guard.seq).min().unwrap_or_default();
+        let mut words: BTreeSet<_> = tables.messages().into_keys().collect();
+        for job in jobs(&self.journal) {
+            let worded = job.flight.entries.iter().filter(|entry| entry.details.is_some());
+            words.extend(worded.map(|entry| entry.fingerprint));
+        }
         self.journal.clone().page(Seq(1), 1).unwrap().base <= last.next()
+            && tables.counts().keys().all(|name| words.contains(name))
     }
 
     /// What is wrong now or was before.
@@ -322,9 +350,11 @@ fn too_much_pending(journal: &MemoryJournal, seen: &Seen) -> Option<String> {
     executed.find_map(|((epoch, name), events)| too_much(*epoch, *name, *events))
 }
 
-/// How often each message is counted, by its text. Every count must have its words.
-pub fn counts(tables: &MemoryErrors) -> Result<BTreeMap<String, u64>, String> {
-    let words = tables.messages();
-    let text = |name| words.get(name).cloned().ok_or(format!("{name} has no words"));
-    tables.counts().iter().map(|(name, tally)| Ok((text(name)?, tally.count))).collect()
+/// How often each message is counted, by its text, and the first fingerprint that has no words.
+pub fn counts(tables: &MemoryErrors) -> (BTreeMap<String, u64>, Option<Fingerprint>) {
+    let (words, counted) = (tables.messages(), tables.counts());
+    let text =
+        |(name, tally): (&Fingerprint, &Tally)| Some((words.get(name)?.clone(), tally.count));
+    let wordless = counted.keys().find(|name| !words.contains_key(name)).copied();
+    (counted.iter().filter_map(text).collect(), wordless)
 }
