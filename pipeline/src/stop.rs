@@ -62,6 +62,9 @@ pub enum Stop {
         /// The number found.
         found: Seq,
     },
+    /// A recorded log cannot be read on.
+    #[error("{0}")]
+    Unreadable(String),
     /// Nothing moves although it could.
     #[error("the pipeline is stuck: {0}")]
     Stuck(String),
@@ -80,7 +83,8 @@ impl Stop {
             Self::Fenced(_) => 75,
             Self::JournalRegressed { .. }
             | Self::JournalBehind { .. }
-            | Self::ErrorsRegressed { .. } => 74,
+            | Self::ErrorsRegressed { .. }
+            | Self::Unreadable(_) => 74,
             Self::Broken(_) | Self::Stuck(_) => 70,
             Self::Poison { .. } | Self::Gap { .. } => 65,
         }

@@ -16,6 +16,7 @@ mod man;
 mod output;
 mod panicked;
 mod refuse;
+mod replay;
 mod serve;
 mod show;
 mod standby;
@@ -60,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Show(of) => show::run(&of),
         Command::Journal(of) => journal::run(&of),
         Command::Dead(of) => dead::run(&of),
+        Command::Replay(of) => replay::run(&of),
         Command::Fingerprint(of) => fingerprint::run(&of),
         Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings),

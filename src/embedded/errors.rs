@@ -7,13 +7,14 @@ use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
 use super::{
     Sync, Turn, connect, dead::Letters, faults, inspect::GuardInspector, queries::EmbeddedQueries,
-    reader::Reader, schema, writer::Writer,
+    reader::Reader, schema, sources::KnownSources, writer::Writer,
 };
 use crate::{
     dead::DeadRows,
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
+    replay::sources::Sources,
     schema::{SchemaFault, SchemaVersion},
 };
 
@@ -38,6 +39,11 @@ impl EmbeddedErrors {
     /// The dead letters of `shard`; makes no file.
     pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
         Box::new(Letters::new(self.path.clone(), shard))
+    }
+
+    /// The recorded logs that the file knows, if it is up to date.
+    pub fn sources(&self) -> Box<dyn Sources> {
+        Box::new(KnownSources::new(self.path.clone(), self.turn.clone()))
     }
 }
 

@@ -21,6 +21,7 @@ mod schema;
 mod select;
 mod session;
 mod set_aside;
+mod sources;
 mod writer;
 
 use errsift_ops::{id::Shard, timestamp::Timestamp};
@@ -36,6 +37,7 @@ use crate::{
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
+    replay::sources::Sources,
     schema::{SchemaFault, SchemaVersion, Stand},
     tls::Tls,
 };
@@ -108,6 +110,11 @@ impl MysqlErrors {
     /// The dead letters of `shard`, in tables as they are.
     pub fn dead_rows(&self, shard: Shard) -> Box<dyn DeadRows> {
         Box::new(dead::Letters { session: self.session(None), shard })
+    }
+
+    /// The recorded logs that the tables know, in tables that are up to date.
+    pub fn sources(&self) -> Box<dyn Sources> {
+        Box::new(sources::KnownSources { session: self.session(self.demand) })
     }
 
     fn session(&self, demand: Option<Demand>) -> Session {

@@ -26,13 +26,13 @@ use tempfile::TempDir;
 
 fn errors_in(dir: &TempDir) -> EmbeddedErrors {
     let errors = EmbeddedErrors::new(dir.path().join("errsift.db"));
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
     errors
 }
 
 fn journal_in(dir: &TempDir) -> JournalFile {
     let file = JournalFile::new(dir.path().join("errsift.journal.db"), Shard(7));
-    assert_eq!(file.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(file.migrate().unwrap(), SchemaVersion(4));
     file
 }
 
@@ -184,6 +184,6 @@ fn a_file_of_the_first_version_is_upgraded() {
          DROP INDEX details_by_message; ALTER TABLE error_details DROP COLUMN stored_at; \
          ALTER TABLE applied_epochs DROP COLUMN dropped; PRAGMA user_version = 1",
     );
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
     crate::queries::answers(&errors);
 }
