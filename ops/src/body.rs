@@ -67,6 +67,13 @@ pub fn read_recorded(
     Ok(untimed.at(at, received))
 }
 
+/// The time `at` of an event that is looked at now, at `received`, brought back to that if it is too
+/// far ahead; and whether it was.
+pub fn not_ahead(at: Timestamp, received: Timestamp) -> (Timestamp, bool) {
+    let clamped = at > received.plus_millis(FUTURE_MS_MAX);
+    (if clamped { received } else { at }, clamped)
+}
+
 fn untimed(body: &[u8]) -> Result<Untimed, Fault> {
     let field = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -90,8 +97,7 @@ struct Untimed {
 impl Untimed {
     /// The event, which happened at `at` or, if that is too far ahead, just now.
     fn at(self, at: Timestamp, received: Timestamp) -> Event {
-        let clamped = at > received.plus_millis(FUTURE_MS_MAX);
-        let timestamp = if clamped { received } else { at };
+        let (timestamp, clamped) = not_ahead(at, received);
         Event { timestamp, received, clamped, ..self.event }
     }
 }

@@ -24,6 +24,7 @@ pub mod fold_ids;
 pub mod id;
 pub mod job;
 pub mod known;
+pub mod log;
 pub mod merge;
 mod object_only;
 pub mod pending;

@@ -5,8 +5,10 @@ use std::{
     fs::File,
     io::{self, BufReader, Chain, Cursor, Read},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
+use errsift_ops::timestamp::Timestamp;
 use flate2::read::MultiGzDecoder;
 
 use super::sources::HEAD_BYTES;
@@ -106,6 +108,8 @@ fn within(directory: &Path) -> Vec<Result<Input, String>> {
 pub struct Opening {
     /// The first [`HEAD_BYTES`], or all if it is shorter.
     pub head: Vec<u8>,
+    /// When the file was last changed, if it is one.
+    pub changed: Option<Timestamp>,
     /// What can be read.
     pub content: Content,
 }
@@ -121,11 +125,17 @@ pub enum Content {
 impl Opening {
     /// Opens `input` and reads its beginning.
     pub fn open(input: &Input) -> io::Result<Self> {
+        let mut changed = None;
         let (raw, file): (Box<dyn Read + Send>, _) = match input {
             Input::Standard => (Box::new(io::stdin()), None),
             Input::File(path) => {
                 let file = File::open(path)?;
-                let plain = file.metadata()?.is_file().then(|| file.try_clone()).transpose()?;
+                let metadata = file.metadata()?;
+                changed = metadata.modified().ok().and_then(|at| {
+                    let since = at.duration_since(UNIX_EPOCH).ok()?;
+                    Some(Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?))
+                });
+                let plain = metadata.is_file().then(|| file.try_clone()).transpose()?;
                 (Box::new(file), plain)
             }
         };
@@ -146,7 +156,7 @@ impl Opening {
             Some(file) => Content::File(file),
             None => Content::Stream(Box::new(Cursor::new(head.clone()).chain(content))),
         };
-        Ok(Self { head, content })
+        Ok(Self { head, changed, content })
     }
 }
 

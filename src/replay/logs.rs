@@ -8,11 +8,13 @@ use std::{
 
 use errsift_ops::{
     id::Epoch,
+    log::{Assumed, Format, PatternError, Year},
     recorded::{
         boundaries::Boundaries,
         fold::{Folded, Rules},
         form::Form,
     },
+    timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
     errors::Claim,
@@ -30,11 +32,30 @@ use super::{
     tables::{Tables, TablesFault},
 };
 
+/// A form that people ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// An event a line.
+    Ndjson,
+    /// A JSON array of events.
+    Array,
+    /// Text, of whatever form.
+    Text,
+}
+
 /// How logs are read.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// Their form, unless it is to be found out.
-    pub form: Option<Form>,
+    pub form: Option<Asked>,
+    /// How the lines of text logs are written, if people say so.
+    pub pattern: Option<String>,
+    /// The year of dates without one, unless it is to be found out.
+    pub year: Option<i32>,
+    /// Seconds east of UTC of times without a zone.
+    pub utc_offset_seconds: i32,
+    /// The time at which the replay started.
+    pub now: Timestamp,
     /// Their one name, in place of what they begin with.
     pub source: Option<String>,
     /// Whether the last record of a log is whole whatever it ends with.
@@ -120,10 +141,20 @@ impl<L: Listener> Logs<L> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The form of a log that begins with `head`.
-    fn form(&self, head: &[u8]) -> Result<Form, Fault> {
-        let found = self.reading.form.clone().or_else(|| Form::detect(head));
-        found.ok_or_else(|| Fault::Input("not a form that is known: give --format".to_owned()))
+    /// The form of a log, opened.
+    fn form(&self, opening: &Opening) -> Result<Form, PatternError> {
+        let until = opening.changed.unwrap_or(self.reading.now);
+        let year = self.reading.year.map_or(Year::UpTo(until), Year::Is);
+        let assumed = Assumed { year, utc_offset_seconds: self.reading.utc_offset_seconds };
+        if let Some(pattern) = &self.reading.pattern {
+            return Ok(Form::Text(Arc::new(Format::from_pattern(pattern, &assumed)?)));
+        }
+        Ok(match self.reading.form {
+            None => Form::detect(&opening.head, &assumed),
+            Some(Asked::Ndjson) => Form::Ndjson,
+            Some(Asked::Array) => Form::Array,
+            Some(Asked::Text) => Form::Text(Arc::new(Format::detect(&opening.head, &assumed))),
+        })
     }
 
     /// Claims one log; `None` if there is nothing new in it.
@@ -131,7 +162,7 @@ impl<L: Listener> Logs<L> {
         if opening.head.is_empty() {
             return Ok(None);
         }
-        let form = self.form(&opening.head)?;
+        let form = self.form(opening).map_err(|fault| Fault::Input(fault.to_string()))?;
         let end = match &opening.content {
             Content::File(file) if form.is_seekable() => {
                 let read = |error: std::io::Error| Fault::Input(error.to_string());
@@ -161,7 +192,9 @@ impl<L: Listener> Logs<L> {
             return Ok(None);
         }
         let Claim { shard, term, nonce } = claim;
-        Ok(Some(Plan { index, shard, term, nonce, stands, end }))
+        let head = whole_head(&opening.head, end);
+        let head = Identity::of_head(head).hash;
+        Ok(Some(Plan { index, shard, term, nonce, stands, end, head }))
     }
 
     fn wanted(&self, index: usize, head: &[u8], form: &Form, end: Option<u64>) -> Wanted {
@@ -170,17 +203,15 @@ impl<L: Listener> Logs<L> {
             let identity = Identity::of_name(name);
             return Wanted { identity, head: Vec::new(), label: name.clone(), rules };
         }
-        // a record that is not whole may be another when it is
-        let whole = end.and_then(|end| usize::try_from(end).ok()).unwrap_or(head.len());
-        let head = &head[..head.len().min(whole)];
+        let head = whole_head(head, end);
         let (identity, label) = (Identity::of_head(head), self.inputs[index].name());
         Wanted { identity, head: head.to_vec(), label, rules }
     }
 
     /// What decides which events the bytes of a log become.
     fn rules_of(&self, form: &Form) -> [u8; 32] {
-        let Rules { level, service, .. } = &self.rules;
-        Sha256::digest(format!("{form:?} {level:?} {service:?}")).into()
+        let (Rules { level, service, .. }, pattern) = (&self.rules, &self.reading.pattern);
+        Sha256::digest(format!("{} {pattern:?} {level:?} {service:?}", form.name())).into()
     }
 
     /// Opens what is to be read.
@@ -188,7 +219,12 @@ impl<L: Listener> Logs<L> {
         let name = self.inputs[plan.index].name();
         let fault = |error: std::io::Error| RecordingFault(format!("{name}: {error}"));
         let form =
-            self.form(&opening.head).map_err(|_| RecordingFault(format!("{name}: has changed")))?;
+            self.form(&opening).map_err(|fault| RecordingFault(format!("{name}: {fault}")))?;
+        if Identity::of_head(whole_head(&opening.head, plan.end)).hash != plan.head {
+            return Err(RecordingFault(format!(
+                "{name}: begins otherwise than it did when it was taken"
+            )));
+        }
         let Reading { chunk_bytes, range_bytes, share, is_final, .. } = self.reading;
         let boundaries = Boundaries::new(&plan.offsets(), plan.end, chunk_bytes, range_bytes);
         let content = match opening.content {
@@ -209,6 +245,12 @@ impl<L: Listener> Logs<L> {
         };
         Ok(Opened { recording: Arc::new(Stream::start(cutting).map_err(fault)?), form })
     }
+}
+
+/// Of a log's beginning, what is whole: a record that is not may be another when it is.
+fn whole_head(head: &[u8], end: Option<u64>) -> &[u8] {
+    let whole = end.and_then(|end| usize::try_from(end).ok()).unwrap_or(head.len());
+    &head[..head.len().min(whole)]
 }
 
 impl<L: Listener> Recordings for Logs<L> {

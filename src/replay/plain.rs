@@ -22,6 +22,8 @@ use super::input::Share;
 
 /// Bytes read at once in search of the next record.
 const LOOK_BYTES: usize = 16 * 1024;
+/// Bytes that are searched for the next record of a text log.
+const SEARCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A file that is read in pieces.
 pub struct Plain {
@@ -84,27 +86,38 @@ impl Plain {
         let high = self.end().min(to.at + LOOK_BYTES as u64);
         extend(&self.file, &mut buffer, 0, low, high)?;
         let border = length(to.at - low);
-        let first = if from.is_exact { Some(0) } else { self.form.first_start(&buffer, 1) };
-        let Some(start) = first.filter(|start| *start < border) else { return Ok(None) };
-        let stop = if to.is_exact { border } else { self.stop(&mut buffer, low, border)? };
+        let start = match from.is_exact {
+            true => 0,
+            false if self.form.starts_are_local() => match self.form.first_start(&buffer, 1) {
+                Some(start) if start < border => start,
+                _ => return Ok(None),
+            },
+            false => self.find(&mut buffer, low, 1)?,
+        };
+        let stop = if to.is_exact { border } else { self.find(&mut buffer, low, border)? };
         let at = low + start as u64;
-        Ok(Some(Chunk { at, range: range.at, buffer, span: start..stop }))
+        let chunk = Chunk { at, range: range.at, buffer, span: start..stop };
+        Ok(Some(chunk).filter(|chunk| !chunk.span.is_empty()))
     }
 
-    /// Where the records end of which the last starts before `border`. Of one that is too long to be
-    /// taken, no more is read than shows that.
-    fn stop(&self, buffer: &mut Vec<u8>, low: u64, border: usize) -> io::Result<usize> {
+    /// Where the first record starts that does so at `from` or later, in a buffer that grows as it
+    /// must; the end of the log if none does. Of a line that is too long to be a record, no more is
+    /// read than shows that.
+    fn find(&self, buffer: &mut Vec<u8>, low: u64, from: usize) -> io::Result<usize> {
+        let bytes_max = match self.form {
+            Form::Ndjson => 2 * RECORD_BYTES_MAX,
+            _ => SEARCH_BYTES_MAX,
+        };
         loop {
-            if let Some(stop) = self.form.first_start(buffer, border) {
-                return Ok(stop);
+            if let Some(start) = self.form.first_start(buffer, from) {
+                return Ok(start);
             }
-            let high = low + buffer.len() as u64;
-            if high >= self.end() || buffer.len() > border + 2 * RECORD_BYTES_MAX {
-                return Ok(buffer.len());
+            let (known, high) = (buffer.len(), low + buffer.len() as u64);
+            if high >= self.end() || known > from + bytes_max {
+                return Ok(known);
             }
-            let more = self.end().min(high + RECORD_BYTES_MAX as u64);
-            let known = buffer.len();
-            extend(&self.file, buffer, known, low, more)?;
+            let more = known.saturating_sub(from).max(LOOK_BYTES);
+            extend(&self.file, buffer, known, low, self.end().min(high + more as u64))?;
         }
     }
 
@@ -115,16 +128,17 @@ impl Plain {
         }
         let mut low = boundary.at - 1;
         let mut buffer = Vec::new();
-        while low < self.end() {
+        loop {
             let high = self.end().min(low + LOOK_BYTES as u64);
             extend(&self.file, &mut buffer, 0, low, high)?;
-            if let Some(start) = self.form.first_start(&buffer, 1) {
+            let start = self.find(&mut buffer, low, 1)?;
+            let high = low + buffer.len() as u64;
+            if start < buffer.len() || high >= self.end() {
                 return Ok(low + start as u64);
             }
             // the last byte may be what a start is known by
-            low = if high == self.end() { high } else { high - 1 };
+            low = high - 1;
         }
-        Ok(self.end())
     }
 }
 
@@ -168,17 +182,20 @@ impl Recording for Plain {
 
 /// Where the last record ends that is certainly whole, of a file of a seekable form.
 pub fn last_end(file: &File, form: &Form) -> io::Result<u64> {
-    let mut high = file.metadata()?.len();
+    let high = file.metadata()?.len();
+    let mut bytes = LOOK_BYTES as u64;
     let mut buffer = Vec::new();
-    while high > 0 {
-        let low = high.saturating_sub(LOOK_BYTES as u64);
+    loop {
+        let low = high.saturating_sub(bytes);
         extend(file, &mut buffer, 0, low, high)?;
         if let Some(end) = form.last_end(&buffer) {
             return Ok(low + end as u64);
         }
-        high = low;
+        if low == 0 {
+            return Ok(0);
+        }
+        bytes = bytes.saturating_mul(4);
     }
-    Ok(0)
 }
 
 /// Has `buffer`, which holds `known` bytes from `low` on, hold all up to `high`.

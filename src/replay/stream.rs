@@ -3,10 +3,7 @@
 
 use std::{
     io::{self, Read},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -26,10 +23,12 @@ use super::input::Share;
 
 /// Chunks that wait for a worker.
 const CHUNKS_MAX: usize = 4;
-/// Bytes read at once.
+/// Bytes read behind a border at first, in search of the next record.
+const LOOK_BYTES: usize = 4 * 1024;
+/// Bytes read at once in search of the end of a record that is too long.
 const READ_BYTES: usize = 256 * 1024;
-/// Bytes of one element of an array, beyond which it is no log.
-const ELEMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one record beyond which it is no log.
+const ENDLESS_BYTES: usize = 64 * 1024 * 1024;
 
 /// The workers' end.
 pub struct Stream {
@@ -39,15 +38,22 @@ pub struct Stream {
 }
 
 #[derive(Default)]
-struct Shared {
-    closed: Mutex<Vec<Closed>>,
-    is_stopped: AtomicBool,
+struct Shared(Mutex<Place>);
+
+/// How far chunks were handed out.
+#[derive(Default)]
+struct Place {
+    closed: Vec<Closed>,
+    /// The range of the last chunk, while it is not closed, and where that ends.
+    open: Option<Closed>,
+    /// Whether a chunk is on its way to the workers.
+    is_sending: bool,
+    is_stopped: bool,
 }
 
 impl Shared {
-    fn close(&self, range: u64, end: u64) {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.push(Closed { range, end: Epoch(end) });
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,20 +104,28 @@ impl Recording for Stream {
         let _ = self.used.try_send(used.buffer);
         match self.chunks.recv_timeout(wait) {
             Ok(chunk) => chunk.map(Taken::Chunk),
-            Err(RecvTimeoutError::Timeout) => Ok(Taken::Wait),
+            Err(RecvTimeoutError::Timeout) => {
+                // the thread may wait for ever for more to read
+                let mut place = self.shared.place();
+                if !place.is_stopped || place.is_sending || !self.chunks.is_empty() {
+                    return Ok(Taken::Wait);
+                }
+                let open = place.open.take();
+                place.closed.extend(open);
+                Ok(Taken::End)
+            }
             Err(RecvTimeoutError::Disconnected) => Ok(Taken::End),
         }
     }
 
     fn closed(&self, after: u64, open: Option<u64>) -> Result<Vec<Closed>, RecordingFault> {
-        let closed = self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_asked =
             |closed: &&Closed| closed.range > after && open.is_none_or(|open| closed.range < open);
-        Ok(closed.iter().filter(is_asked).copied().collect())
+        Ok(self.shared.place().closed.iter().filter(is_asked).copied().collect())
     }
 
     fn stop(&self) {
-        self.shared.is_stopped.store(true, Ordering::SeqCst);
+        self.shared.place().is_stopped = true;
     }
 }
 
@@ -154,11 +168,16 @@ impl Reader {
         while let Some(piece) = self.boundaries.piece(at) {
             pieces += 1;
             let is_last = self.cut(&piece, self.share.has(pieces))?;
-            let is_stopped = self.shared.is_stopped.load(Ordering::SeqCst);
-            if is_last || is_stopped || piece.to.at == piece.range.at {
-                self.shared.close(piece.range.at, self.start);
+            let mut place = self.shared.place();
+            if place.is_stopped {
+                // workers close what they have
+                return Ok(());
             }
-            if is_last || is_stopped {
+            if is_last || piece.to.at == piece.range.at {
+                place.open = None;
+                place.closed.push(Closed { range: piece.range.at, end: Epoch(self.start) });
+            }
+            if is_last {
                 return Ok(());
             }
             at = piece.to.at;
@@ -173,7 +192,7 @@ impl Reader {
             return Ok(false);
         };
         let border = usize::try_from(border).unwrap_or(usize::MAX);
-        self.fill(border + READ_BYTES)?;
+        self.fill(border + LOOK_BYTES)?;
         let (stop, is_last) = loop {
             let found = if piece.to.is_exact {
                 Some(border).filter(|border| *border <= self.buffer.len())
@@ -188,13 +207,13 @@ impl Reader {
                     if self.is_final { None } else { Some(self.form.last_end(&self.buffer)) };
                 break (whole.map_or(self.buffer.len(), Option::unwrap_or_default), true);
             }
-            if self.buffer.len() > border + 2 * RECORD_BYTES_MAX && self.form.is_seekable() {
+            if self.buffer.len() > border + 2 * RECORD_BYTES_MAX && self.form.starts_are_local() {
                 break (self.buffer.len(), false);
             }
-            if self.buffer.len() > border + ELEMENT_BYTES_MAX {
-                return Err(io::Error::other("an element of its array does not end"));
+            if self.buffer.len() > border + ENDLESS_BYTES {
+                return Err(io::Error::other("a record does not end"));
             }
-            self.fill(self.buffer.len() + READ_BYTES)?;
+            self.fill(2 * self.buffer.len())?;
         };
         let is_cut_off = !is_last && stop == self.buffer.len() && !piece.to.is_exact;
         self.hand_out(piece, stop, ours);
@@ -211,11 +230,21 @@ impl Reader {
         let buffer = std::mem::replace(&mut self.buffer, rest);
         let at = self.start;
         self.start += stop as u64;
+        {
+            let mut place = self.shared.place();
+            if place.is_stopped {
+                return;
+            }
+            place.is_sending = true;
+        }
         if ours && stop > 0 {
             let chunk = Chunk { at, range: piece.range.at, buffer, span: 0..stop };
             // workers that are gone take nothing
             let _ = self.chunks.send(Ok(chunk));
         }
+        let mut place = self.shared.place();
+        place.is_sending = false;
+        place.open = Some(Closed { range: piece.range.at, end: Epoch(self.start) });
     }
 
     /// Passes over what is left of a record that is too long.

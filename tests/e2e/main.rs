@@ -34,6 +34,7 @@ mod panels;
 mod prometheus;
 mod proxy;
 mod refuse;
+mod replay;
 mod secrets;
 mod sentinel;
 mod soak;

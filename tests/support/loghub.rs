@@ -10,7 +10,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SETS: [&str; 8] =
+pub const SETS: [&str; 8] =
     ["Apache", "BGL", "HDFS", "Hadoop", "Linux", "OpenStack", "Spark", "Zookeeper"];
 
 const SYNTHETIC_UNIQUE: u32 = 8_628;
@@ -20,13 +20,23 @@ const SYNTHETIC_TOP: u32 = 569;
 
 /// The messages of all sets in their order. `None`, said aloud, when a set is missing.
 pub fn contents() -> Option<Vec<String>> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/loghub-dev");
-    let dir = env::var_os("LOGHUB_DIR").map_or_else(beside, PathBuf::from);
+    let dir = dir();
     let messages = contents_of(&dir);
     if messages.is_none() {
         eprintln!("SKIPPED: no Loghub sets in {}, made-up lines take their place", dir.display());
     }
     messages
+}
+
+/// Where the sets are looked for.
+pub fn dir() -> PathBuf {
+    // from the repository's directory, or from that of one of its crates
+    let beside = || {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = if here.join(".ci").exists() { here } else { here.parent().unwrap_or(here) };
+        root.join("../shared/data/loghub-dev")
+    };
+    env::var_os("LOGHUB_DIR").map_or_else(beside, PathBuf::from)
 }
 
 /// [`contents`], else [`synthetic`].

@@ -2,12 +2,17 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{form::Form, level::Level};
+use super::{
+    form::Form,
+    met::{Met, Writing},
+    quick::{self, Quick},
+};
 use crate::{
     body,
     event::Event,
     fingerprint::{Fingerprint, RULE},
     flight::{Details, Entry},
+    log::{Format, Level, Record},
     tally::Tally,
     timestamp::Timestamp,
     window::Window,
@@ -42,6 +47,13 @@ pub struct Reject {
     pub record: Vec<u8>,
 }
 
+impl Reject {
+    fn new(at: u64, reason: String, record: &[u8]) -> Self {
+        let kept = &record[..record.len().min(RECORD_BYTES_MAX)];
+        Self { at, reason, record: kept.to_vec() }
+    }
+}
+
 /// What became of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -70,8 +82,9 @@ impl Seen {
         self.last = self.last.max(other.last);
     }
 
-    fn count(&mut self, at: Timestamp) {
+    fn count(&mut self, at: Timestamp, clamped: bool) {
         self.events += 1;
+        self.clamped += u64::from(clamped);
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         self.last = self.last.max(Some(at));
     }
@@ -107,6 +120,7 @@ pub struct Fold {
     rules: Rules,
     slots: Vec<Slot>,
     positions: FxHashMap<Fingerprint, usize>,
+    met: Met,
     /// Tallies of windows other than the one in the slot.
     others: FxHashMap<(usize, Window), Tally>,
 }
@@ -115,7 +129,7 @@ impl Fold {
     /// Nothing is met yet.
     pub fn new(rules: Rules) -> Self {
         let (positions, others) = (FxHashMap::default(), FxHashMap::default());
-        Self { rules, slots: Vec::new(), positions, others }
+        Self { rules, slots: Vec::new(), positions, met: Met::default(), others }
     }
 
     /// Folds a chunk, which starts `at` bytes into the log and is looked at now, at `received`.
@@ -127,11 +141,13 @@ impl Fold {
         received: Timestamp,
         folded: &mut Folded,
     ) {
+        if let Form::Text(format) = form {
+            self.text(format, bytes, at, received, folded);
+            return;
+        }
         form.records(bytes, |offset, record| {
             if let Err(reason) = self.json(record, received, folded) {
-                let at = at + offset as u64;
-                let kept = &record[..record.len().min(RECORD_BYTES_MAX)];
-                folded.rejects.push(Reject { at, reason, record: kept.to_vec() });
+                folded.rejects.push(Reject::new(at + offset as u64, reason, record));
             }
         });
     }
@@ -145,38 +161,104 @@ impl Fold {
         if record.len() > RECORD_BYTES_MAX {
             return Err(format!("longer than {RECORD_BYTES_MAX} bytes"));
         }
+        let quick = quick::scan(record);
+        if let Some(quick) = &quick
+            && self.again(quick, received, folded)
+        {
+            return Ok(());
+        }
         let event = body::read_recorded(record, received, self.rules.default_time);
-        let mut event = event.map_err(|fault| fault.to_string())?;
-        fill(&mut event.service, self.rules.service.as_ref());
-        fill(&mut event.environment, self.rules.environment.as_ref());
-        fill(&mut event.release, self.rules.release.as_ref());
-        self.event(event, folded);
+        let position = self.event(event.map_err(|fault| fault.to_string())?, folded);
+        if let (Some(Quick { service, message, .. }), Some(position)) = (quick, position) {
+            self.met.note(Writing::Json, service.unwrap_or_default(), message, position);
+        }
         Ok(())
     }
 
-    fn event(&mut self, event: Event, folded: &mut Folded) {
-        if let Some(least) = self.rules.level {
-            match event.level.as_deref().and_then(Level::of) {
-                Some(level) if level < least => {
-                    folded.seen.below_level += 1;
-                    return;
+    /// Counts an event of an error that was met before; `false` if it was not.
+    fn again(&mut self, quick: &Quick<'_>, received: Timestamp, folded: &mut Folded) -> bool {
+        let service = quick.service.unwrap_or_default();
+        let Some(at) = quick.timestamp.or(self.rules.default_time) else { return false };
+        let Some(position) = self.met.find(Writing::Json, service, quick.message) else {
+            return false;
+        };
+        if self.is_wanted(quick.level, &mut folded.seen) {
+            let (at, clamped) = body::not_ahead(at, received);
+            folded.seen.count(at, clamped);
+            self.add(position, at);
+        }
+        true
+    }
+
+    fn text(
+        &mut self,
+        format: &Format,
+        bytes: &[u8],
+        at: u64,
+        received: Timestamp,
+        folded: &mut Folded,
+    ) {
+        for record in format.records(bytes) {
+            let Some(time) = record.timestamp.or(self.rules.default_time) else {
+                let whole = &bytes[record.offset..record.offset + record.len];
+                let reason = "no time".to_owned();
+                folded.rejects.push(Reject::new(at + record.offset as u64, reason, whole));
+                continue;
+            };
+            let (time, clamped) = body::not_ahead(time, received);
+            let level = record.level.map(Level::as_str);
+            let service = record.service.as_deref().unwrap_or_default();
+            let found = self.met.find(Writing::Text, service.as_bytes(), record.message.as_bytes());
+            if let Some(position) = found {
+                if self.is_wanted(level, &mut folded.seen) {
+                    folded.seen.count(time, clamped);
+                    self.add(position, time);
                 }
-                Some(_) => {}
-                None => folded.seen.unknown_level += 1,
+                continue;
+            }
+            let event = event_of(&record, time, received, clamped);
+            if let Some(position) = self.event(event, folded) {
+                let message = record.message.as_bytes();
+                self.met.note(Writing::Text, service.as_bytes(), message, position);
             }
         }
-        folded.seen.count(event.timestamp);
-        folded.seen.clamped += u64::from(event.clamped);
+    }
+
+    /// Whether an event of this level is counted.
+    fn is_wanted(&self, level: Option<&str>, seen: &mut Seen) -> bool {
+        let Some(least) = self.rules.level else { return true };
+        match level.and_then(Level::of_word) {
+            Some(level) if level < least => {
+                seen.below_level += 1;
+                return false;
+            }
+            Some(_) => {}
+            None => seen.unknown_level += 1,
+        }
+        true
+    }
+
+    /// Counts an event; returns where its error is, unless it is not wanted.
+    fn event(&mut self, mut event: Event, folded: &mut Folded) -> Option<usize> {
+        if !self.is_wanted(event.level.as_deref(), &mut folded.seen) {
+            return None;
+        }
+        fill(&mut event.service, self.rules.service.as_ref());
+        fill(&mut event.environment, self.rules.environment.as_ref());
+        fill(&mut event.release, self.rules.release.as_ref());
+        folded.seen.count(event.timestamp, event.clamped);
         let fingerprint = Fingerprint::of(&event);
-        if let Some(position) = self.positions.get(&fingerprint) {
-            self.add(*position, event.timestamp);
-            return;
+        if let Some(position) = self.positions.get(&fingerprint).copied() {
+            self.add(position, event.timestamp);
+            return Some(position);
         }
         let (window, tally) = (Window::of(event.timestamp), Tally::one(event.timestamp));
-        self.positions.insert(fingerprint, self.slots.len());
+        let position = self.slots.len();
+        self.positions.insert(fingerprint, position);
         self.slots.push(Slot { fingerprint, window, tally: NOTHING });
         let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
         folded.first.push(Entry { fingerprint, window, tally, details });
+        Some(position)
     }
 
     /// Counts one event of the error in a slot.
@@ -211,6 +293,27 @@ impl Fold {
     /// Errors met so far.
     pub fn distinct(&self) -> usize {
         self.slots.len()
+    }
+}
+
+/// The event that a record of a text log is.
+fn event_of(
+    record: &Record<'_>,
+    timestamp: Timestamp,
+    received: Timestamp,
+    clamped: bool,
+) -> Event {
+    let own = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
+    Event {
+        message: record.message.clone().into_owned(),
+        stack_trace: own(&record.stack_trace),
+        kind: own(&record.kind),
+        level: record.level.map(|level| level.as_str().to_owned()),
+        service: own(&record.service),
+        timestamp,
+        received,
+        clamped,
+        ..Event::default()
     }
 }
 

@@ -1,39 +1,43 @@
 //! The forms that a recorded log can have, and where their records start.
 
+use std::sync::Arc;
+
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::array;
+use crate::log::{Assumed, Format};
 
 /// How a log is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Form {
     /// An event a line, as JSON objects.
     Ndjson,
     /// Events in a JSON array.
     Array,
+    /// Text, as programs log it.
+    Text(Arc<Format>),
 }
 
-/// Bytes from the start of a log that [`Form::detect`] is shown.
-pub const DETECT_BYTES: usize = 64 * 1024;
-
 impl Form {
-    /// The form of a log that begins with `head`; `None` if it is none of these.
+    /// The form of a log that begins with `head`: text, if it is no JSON, of which `assumed` says what
+    /// it leaves out.
     ///
     /// ```
-    /// use errsift_ops::recorded::form::Form;
-    /// assert_eq!(Form::detect(b"{\"message\":\"m\"}\n"), Some(Form::Ndjson));
-    /// assert_eq!(Form::detect(b"[\n  {"), Some(Form::Array));
-    /// assert_eq!(Form::detect(b"[Sun Dec 04 04:47:44 2005] [notice]"), None);
+    /// use errsift_ops::{log::{Assumed, Year}, recorded::form::Form};
+    /// let assumed = Assumed { year: Year::Is(2005), utc_offset_seconds: 0 };
+    /// let form = |head: &[u8]| Form::detect(head, &assumed);
+    /// assert!(matches!(form(b"{\"message\":\"m\"}\n"), Form::Ndjson));
+    /// assert!(matches!(form(b"[\n  {"), Form::Array));
+    /// assert_eq!(form(b"[Sun Dec 04 04:47:44 2005] [notice] up\n").name(), "apache");
     /// ```
-    pub fn detect(head: &[u8]) -> Option<Self> {
-        let head = without_mark(head).trim_ascii_start();
-        match head.split_first()? {
-            (b'{', _) => Some(Self::Ndjson),
-            (b'[', rest) => match rest.trim_ascii_start().first()? {
-                b'{' | b']' => Some(Self::Array),
-                _ => None,
-            },
-            _ => None,
+    pub fn detect(head: &[u8], assumed: &Assumed) -> Self {
+        let start = without_mark(head).trim_ascii_start();
+        match start.split_first() {
+            Some((b'{', _)) => Self::Ndjson,
+            Some((b'[', rest)) if matches!(rest.trim_ascii_start().first(), Some(b'{' | b']')) => {
+                Self::Array
+            }
+            _ => Self::Text(Arc::new(Format::detect(head, assumed))),
         }
     }
 
@@ -42,6 +46,7 @@ impl Form {
         match self {
             Self::Ndjson => "ndjson",
             Self::Array => "json",
+            Self::Text(format) => format.name(),
         }
     }
 
@@ -49,9 +54,15 @@ impl Form {
     /// only where a record does.
     pub fn is_seekable(&self) -> bool {
         match self {
-            Self::Ndjson => true,
+            Self::Ndjson | Self::Text(_) => true,
             Self::Array => false,
         }
+    }
+
+    /// Whether a record that starts behind two places is the first one behind either.
+    pub fn starts_are_local(&self) -> bool {
+        // where no line has a time, a place to cut at takes ordinary lines in front of it
+        matches!(self, Self::Ndjson)
     }
 
     /// Where in `bytes` the first record starts that does so at `from` or later; `None` if that takes
@@ -64,6 +75,11 @@ impl Form {
                 memchr(b'\n', bytes.get(before..)?).map(|at| before + at + 1)
             }
             Self::Array => array::first_start(bytes, from),
+            Self::Text(format) => {
+                // half a line may look like another
+                let whole = memrchr(b'\n', bytes)? + 1;
+                format.record_start(&bytes[..whole], from)
+            }
         }
     }
 
@@ -73,6 +89,7 @@ impl Form {
         match self {
             Self::Ndjson => memrchr(b'\n', bytes).map(|at| at + 1),
             Self::Array => array::last_end(bytes),
+            Self::Text(format) => last_text_end(format, bytes),
         }
     }
 
@@ -100,8 +117,32 @@ impl Form {
                     take(rest + at, bytes[rest + at..].trim_ascii_end());
                 }
             }
+            Self::Text(format) => {
+                for record in format.records(bytes) {
+                    take(record.offset, &bytes[record.offset..record.offset + record.len]);
+                }
+            }
         }
     }
+}
+
+/// A record is whole if its last line is; of one that is not, nothing is taken.
+fn last_text_end(format: &Format, bytes: &[u8]) -> Option<usize> {
+    if bytes.ends_with(b"\n") {
+        return Some(bytes.len());
+    }
+    let lines = memrchr(b'\n', bytes)? + 1;
+    if format.is_timeless() {
+        return Some(lines);
+    }
+    // the half line is a record of its own, or the end of the one before
+    let mut last = None;
+    let mut from = 1;
+    while let Some(start) = format.record_start(bytes, from) {
+        last = Some(start);
+        from = start + 1;
+    }
+    last
 }
 
 /// `head` without the mark that some systems put before UTF-8.
@@ -112,6 +153,7 @@ fn without_mark(head: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Year;
 
     fn records(form: &Form, bytes: &str) -> Vec<(usize, String)> {
         let mut found = Vec::new();
@@ -142,10 +184,24 @@ mod tests {
     }
 
     #[test]
+    fn half_a_line_of_text_takes_its_record_with_it() {
+        let assumed = Assumed { year: Year::Is(2024), utc_offset_seconds: 0 };
+        let log = b"2024-01-02 03:04:05 ERROR a\n2024-01-02 03:04:06 ERROR b\n\tat f\n\tat ";
+        let Form::Text(format) = Form::detect(log, &assumed) else { panic!("not text") };
+        let form = Form::Text(format);
+        assert_eq!(form.last_end(log), Some(28));
+        assert_eq!(form.last_end(&log[..56]), Some(56));
+        assert_eq!(form.first_start(log, 1), Some(28));
+        assert_eq!(form.first_start(&log[..30], 1), None);
+        assert_eq!(records(&form, str::from_utf8(log).unwrap()).len(), 2);
+    }
+
+    #[test]
     fn forms_are_told_by_their_beginning() {
-        assert_eq!(Form::detect(b"\xef\xbb\xbf {}"), Some(Form::Ndjson));
-        assert_eq!(Form::detect(b" [ ]"), Some(Form::Array));
-        assert_eq!(Form::detect(b"2024-01-01 boom"), None);
-        assert_eq!(Form::detect(b""), None);
+        let assumed = Assumed { year: Year::Is(2024), utc_offset_seconds: 0 };
+        let name = |head: &[u8]| Form::detect(head, &assumed).name();
+        assert_eq!(name(b"\xef\xbb\xbf {}"), "ndjson");
+        assert_eq!(name(b" [ ]"), "json");
+        assert_eq!(name(b"boom\n"), "plain");
     }
 }

@@ -12,4 +12,5 @@ pub mod array;
 pub mod boundaries;
 pub mod fold;
 pub mod form;
-pub mod level;
+mod met;
+pub mod quick;

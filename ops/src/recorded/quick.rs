@@ -26,7 +26,7 @@ const TAGS_MAX: usize = 32;
 pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
     let text = str::from_utf8(line).ok()?;
     // strings have no control characters, and white space between values is mostly blanks
-    if line.iter().fold(false, |any, byte| any | (*byte < b' ')) {
+    if line.iter().fold(0, |any, byte| any | u8::from(*byte < b' ')) != 0 {
         return None;
     }
     let mut cursor = Cursor { text, at: 0 };
@@ -36,7 +36,7 @@ pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
     loop {
         let key = cursor.string()?;
         cursor.expect(b':')?;
-        let field = field(key.raw)?;
+        let field = field(key.bytes)?;
         if seen & (1 << field) != 0 {
             return None;
         }
@@ -79,7 +79,7 @@ fn field(name: &[u8]) -> Option<u16> {
 /// Text between quotes.
 #[derive(Clone, Copy)]
 struct Raw<'a> {
-    raw: &'a [u8],
+    bytes: &'a [u8],
     text: &'a str,
     has_escapes: bool,
 }
@@ -127,8 +127,8 @@ impl<'a> Cursor<'a> {
         }
         let value = self.string()?;
         match field {
-            MESSAGE => quick.message = value.raw,
-            SERVICE => quick.service = Some(value.raw),
+            MESSAGE => quick.message = value.bytes,
+            SERVICE => quick.service = Some(value.bytes),
             LEVEL => quick.level = Some(value.plain()?),
             TIMESTAMP => quick.timestamp = Some(time(value.plain()?)?),
             EVENT_ID => drop(EventId::parse(value.plain()?)?),
@@ -166,10 +166,10 @@ impl<'a> Cursor<'a> {
         let mut keys: [&[u8]; TAGS_MAX] = [&[]; TAGS_MAX];
         for count in 0..TAGS_MAX {
             let key = self.string()?;
-            if key.has_escapes || keys[..count].contains(&key.raw) {
+            if key.has_escapes || keys[..count].contains(&key.bytes) {
                 return None;
             }
-            keys[count] = key.raw;
+            keys[count] = key.bytes;
             self.expect(b':')?;
             self.string()?;
             match self.next()? {
@@ -195,13 +195,14 @@ impl<'a> Cursor<'a> {
             }
             has_escapes = true;
             // \u takes a closer look, for surrogates
-            if !matches!(bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
+            if !matches!(bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
+            {
                 return None;
             }
             at += 2;
         }
         self.at = at + 1;
-        Some(Raw { raw: &bytes[start..at], text: &self.text[start..at], has_escapes })
+        Some(Raw { bytes: &bytes[start..at], text: &self.text[start..at], has_escapes })
     }
 }
 

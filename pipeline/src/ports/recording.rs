@@ -83,6 +83,8 @@ pub struct Plan {
     pub stands: Vec<Epoch>,
     /// Where it ends, if that is known beforehand.
     pub end: Option<u64>,
+    /// A hash of its beginning, which all who open it must find.
+    pub head: [u8; 32],
 }
 
 impl Plan {

@@ -7,11 +7,12 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use errsift_ops::{
-    recorded::{form::Form, level::Level},
+    log::{Assumed, Format as TextFormat, Level, Year},
     timestamp::Timestamp,
 };
 
-use crate::settings::TableSettings;
+use super::cluster::ClusterArgs;
+use crate::{replay::logs::Asked, settings::TableSettings};
 
 /// Which logs to replay, and how.
 #[derive(Debug, Args)]
@@ -25,15 +26,30 @@ pub struct ReplayArgs {
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
 
-    /// Leave out records below this level, from trace, debug, info, notice, warning, error and
-    /// fatal; those of unknown level are kept
-    #[arg(long, value_name = "LEVEL")]
+    /// Leave out records below this level, from trace, debug, info, warning, error and fatal;
+    /// those of unknown level are kept
+    #[arg(long, value_parser = level, value_name = "LEVEL")]
     pub level: Option<Level>,
 
     /// Time of records that have none, as 2024-05-17T09:00:00Z, or now; without it they are
     /// rejected
     #[arg(long, value_parser = default_time, value_name = "TIME")]
     pub default_time: Option<DefaultTime>,
+
+    /// How the lines of text logs are written, for forms that are not recognised: a regular
+    /// expression with groups named as docs/logs.md says
+    #[arg(long, value_parser = pattern, value_name = "PATTERN")]
+    pub pattern: Option<String>,
+
+    /// Year of dates that have none, as in syslog; else the last in which the log is not of the
+    /// future
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1970..=9999), value_name = "YEAR")]
+    pub year: Option<i32>,
+
+    /// Zone of times in text logs that name none, as an offset such as +02:00
+    #[arg(long, default_value = "+00:00", value_parser = utc_offset, allow_hyphen_values = true,
+          value_name = "OFFSET")]
+    pub utc_offset: i32,
 
     /// Service of records that name none
     #[arg(long, value_name = "NAME")]
@@ -79,6 +95,10 @@ pub struct ReplayArgs {
     #[arg(long, value_parser = workers, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
 
+    /// Several processes.
+    #[command(flatten, next_help_heading = "Several processes")]
+    pub cluster: ClusterArgs,
+
     /// Bytes between two chunks
     #[arg(long, default_value = "1048576", hide = true, value_name = "BYTES")]
     pub chunk_bytes: NonZeroU64,
@@ -102,15 +122,18 @@ pub enum Format {
     Ndjson,
     /// A JSON array of such objects
     Json,
+    /// Lines of text, in any of the forms that are recognised
+    Text,
 }
 
 impl Format {
     /// `None` to find out.
-    pub fn form(self) -> Option<Form> {
+    pub fn form(self) -> Option<Asked> {
         match self {
             Self::Auto => None,
-            Self::Ndjson => Some(Form::Ndjson),
-            Self::Json => Some(Form::Array),
+            Self::Ndjson => Some(Asked::Ndjson),
+            Self::Json => Some(Asked::Array),
+            Self::Text => Some(Asked::Text),
         }
     }
 }
@@ -144,6 +167,35 @@ fn default_time(text: &str) -> Result<DefaultTime, String> {
     }
     let at = Timestamp::parse_rfc3339(text).map(DefaultTime::At);
     at.ok_or_else(|| "expected a time such as 2024-05-17T09:00:00Z, or now".to_owned())
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    let expected = "expected trace, debug, info, warning, error or fatal";
+    Level::of_word(text).ok_or_else(|| expected.to_owned())
+}
+
+fn pattern(text: &str) -> Result<String, String> {
+    let assumed = Assumed { year: Year::Is(1970), utc_offset_seconds: 0 };
+    let read = TextFormat::from_pattern(text, &assumed);
+    read.map(|_| text.to_owned()).map_err(|fault| fault.to_string())
+}
+
+/// Seconds east of UTC.
+fn utc_offset(text: &str) -> Result<i32, String> {
+    let read = || {
+        let (sign, rest) = match text.split_at_checked(1)? {
+            ("+", rest) => (1, rest),
+            ("-", rest) => (-1, rest),
+            _ => return None,
+        };
+        let (hours, minutes) = rest.split_once(':')?;
+        let number = |digits: &str, below: i32| {
+            let is_two = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|number: &i32| is_two && *number < below)
+        };
+        Some(sign * (number(hours, 24)? * 3600 + number(minutes, 60)? * 60))
+    };
+    read().ok_or_else(|| "expected an offset such as +02:00 or -05:30".to_owned())
 }
 
 fn workers(text: &str) -> Result<NonZeroUsize, String> {

@@ -1,6 +1,7 @@
 //! `errsift replay`: counts the events of recorded logs, each once however often it is replayed.
 
 mod args;
+mod cluster;
 mod rejects;
 mod show;
 mod summary;
@@ -21,6 +22,7 @@ use errsift_pipeline::{
     replay::{self, Replay},
     stop::Stop,
 };
+use timely::CommunicationConfig;
 
 pub use self::args::ReplayArgs;
 use self::{
@@ -67,14 +69,27 @@ struct Prepared {
     rules: Rules,
     memory: Option<MemoryErrors>,
     faults: Vec<String>,
+    communication: CommunicationConfig,
 }
 
 fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
     let config = |reason: String| (exit::CONFIG, reason);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let (found, faults) = found(args);
     if args.source.is_some() && found.len() != 1 {
         return Err(config("--source: names one log, and there is not one FILE".to_owned()));
     }
+    let share = args.cluster.share().map_err(config)?;
+    if args.cluster.is_many() {
+        if args.dry_run {
+            return Err(config("--dry-run: is for one process".to_owned()));
+        }
+        if found.contains(&Input::Standard) {
+            return Err(config("-: standard input is for one process".to_owned()));
+        }
+    }
+    let rejects = args.rejects.as_deref().map(Rejects::open).transpose().map_err(config)?;
+    let communication = args.cluster.communication(workers(args)).map_err(config)?;
     let runtime = runtime().map_err(|_| (exit::OS, "the async runtime cannot start".to_owned()))?;
     let memory = args.dry_run.then(MemoryErrors::default);
     let tables = match &memory {
@@ -87,29 +102,11 @@ fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
         }
         _ => config(fault.to_string()),
     })?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let rules = Rules {
-        level: args.level,
-        default_time: args.default_time.map(|time| match time {
-            DefaultTime::Now => clock.wall(),
-            DefaultTime::At(at) => at,
-        }),
-        service: args.service.clone(),
-        environment: args.environment.clone(),
-        release: args.release.clone(),
-    };
-    let rejects = args.rejects.as_deref().map(Rejects::open).transpose().map_err(config)?;
+    let rules = rules(args, &*clock);
     let account = Arc::<Account>::default();
     let watch = Arc::new(Watch::new(&found, rejects));
     let logs = Running {
-        reading: Reading {
-            form: args.format.form(),
-            source: args.source.clone(),
-            is_final: args.is_final,
-            chunk_bytes: args.chunk_bytes,
-            range_bytes: args.range_bytes,
-            share: Share::ALL,
-        },
+        reading: reading(args, &*clock, share),
         rules: rules.clone(),
         tables: Arc::new(tables),
         account,
@@ -118,7 +115,41 @@ fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
         inputs: found,
     };
     let logs = Arc::new(logs);
-    Ok(Prepared { _runtime: runtime, logs, watch, clock, rules, memory, faults })
+    Ok(Prepared { _runtime: runtime, logs, watch, clock, rules, memory, faults, communication })
+}
+
+fn rules(args: &ReplayArgs, clock: &dyn Clock) -> Rules {
+    Rules {
+        level: args.level,
+        default_time: args.default_time.map(|time| match time {
+            DefaultTime::Now => clock.wall(),
+            DefaultTime::At(at) => at,
+        }),
+        service: args.service.clone(),
+        environment: args.environment.clone(),
+        release: args.release.clone(),
+    }
+}
+
+fn reading(args: &ReplayArgs, clock: &dyn Clock, share: Share) -> Reading {
+    Reading {
+        form: args.format.form(),
+        pattern: args.pattern.clone(),
+        year: args.year,
+        utc_offset_seconds: args.utc_offset,
+        now: clock.wall(),
+        source: args.source.clone(),
+        is_final: args.is_final,
+        chunk_bytes: args.chunk_bytes,
+        range_bytes: args.range_bytes,
+        share,
+    }
+}
+
+fn workers(args: &ReplayArgs) -> NonZeroUsize {
+    let cores = || thread::available_parallelism().ok();
+    let most = NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN);
+    args.workers.or_else(cores).unwrap_or(NonZeroUsize::MIN).min(most)
 }
 
 /// The inputs, and what is wrong with those that are none.
@@ -138,23 +169,19 @@ impl Prepared {
         for fault in &self.faults {
             complain(fault);
         }
-        let workers = args.workers.or_else(|| thread::available_parallelism().ok());
-        let workers = workers
-            .unwrap_or(NonZeroUsize::MIN)
-            .min(NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN));
         let replay = Replay {
             rules: self.rules.clone(),
             recordings: Arc::clone(&self.logs) as _,
             errors: self.logs.tables.errors(),
             clock: Arc::clone(&self.clock),
         };
-        let began = self.clock.monotonic();
-        let replaying = match replay::start(replay::alone(workers), replay) {
+        let replaying = match replay::start(self.communication.clone(), replay) {
             Ok(replaying) => replaying,
             Err(reason) => return fail(exit::OS, &reason),
         };
-        let ended = watch::watch(&replaying, &self.logs, args.progress, &*self.clock);
-        let took = self.clock.monotonic().saturating_sub(began);
+        let ended = watch::watch(&replaying, &self.logs, args, &*self.clock);
+        // the clock started with the process
+        let took = self.clock.monotonic();
         if let Some(reason) = self.watch.settle() {
             complain(&reason);
         }

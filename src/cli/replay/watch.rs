@@ -20,7 +20,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Running, args::Progress, rejects::Rejects, show::Show};
+use super::{Running, args::ReplayArgs, rejects::Rejects, show::Show};
 use crate::{
     cli::output::complain,
     replay::{
@@ -118,24 +118,19 @@ impl Listener for Arc<Watch> {
     fn begun(&self, input: &Input, plan: &Plan) {
         let name = input.name();
         let from = plan.stands.iter().map(|stand| stand.0).min().unwrap_or_default();
-        tracing::info!(log = %name, shard = %plan.shard, term = %plan.term, from, "log taken");
+        tracing::debug!(log = %name, shard = %plan.shard, term = %plan.term, from, "log taken");
     }
 
     fn done_before(&self, input: &Input) {
-        tracing::info!(log = %input.name(), "log has nothing new");
+        tracing::debug!(log = %input.name(), "log has nothing new");
     }
 }
 
 /// Waits until the replay has ended, showing how far it is.
-pub fn watch(
-    replaying: &Replaying,
-    logs: &Running,
-    progress: Progress,
-    clock: &dyn Clock,
-) -> Ended {
+pub fn watch(replaying: &Replaying, logs: &Running, args: &ReplayArgs, clock: &dyn Clock) -> Ended {
     let signals = signals();
     let looks = tick(LOOK);
-    let mut show = Show::new(progress, logs, clock);
+    let mut show = Show::new(args.progress, logs, clock);
     let mut is_told = false;
     let ended = loop {
         select! {
@@ -145,7 +140,8 @@ pub fn watch(
             },
             recv(replaying.ended) -> _ => break if is_told { Ended::Told } else { Ended::All },
             recv(signals) -> _ => {
-                if is_told {
+                // processes that stop at different places would not agree where that is
+                if is_told || args.cluster.is_many() {
                     break Ended::AtOnce;
                 }
                 is_told = true;
