@@ -9,7 +9,10 @@ use errsift_ops::{
 use rustc_hash::FxHashSet;
 use timely::dataflow::{
     InputHandleVec, ProbeHandle, Scope,
-    operators::{Concat, Inspect, Probe, vec::Input},
+    operators::{
+        Concat, Inspect, Probe,
+        vec::{Input, Map},
+    },
 };
 
 use super::worker::Ranges;
@@ -38,7 +41,9 @@ pub(super) fn replay(
         distinct.add(u64::from(met.borrow_mut().insert(*fingerprint)));
     });
     let stored = first.store_details(details);
-    let counted = entries.window_counts().apply_counts(counts, ranges);
-    let (applied, _) = stored.concat(counted).probe();
+    // a guard row says that a range need not be read again: its words must be there first
+    let behind_words = stored.flat_map(|()| None);
+    let counted = entries.window_counts().concat(behind_words).apply_counts(counts, ranges);
+    let (applied, _) = counted.probe();
     (input, applied)
 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   recordings ─► agree ─► every worker:
-//!     chunk ─► fold ─► by_part ─► first_seen ─┬─► store_details ──────────────┬─► probe `applied`
-//!      (its own)                              └─► window_counts ─► apply_counts ┘
+//!     chunk ─► fold ─► by_part ─► first_seen ─┬─► store_details
+//!      (its own)                              │         ▼ a range whose words are stored
+//!                                             └─► window_counts ─► apply_counts ─► probe `applied`
 //! ```
 //!
 //! A log is the shard, and where a range of it ends is the epoch, in bytes. So guard rows say how far
