@@ -38,6 +38,7 @@ mod poison;
 mod prometheus;
 mod proxy;
 mod refuse;
+mod replay;
 mod secrets;
 mod sentinel;
 mod soak;

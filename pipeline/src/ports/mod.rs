@@ -9,3 +9,4 @@ pub mod errors;
 pub mod heal;
 pub mod holder;
 pub mod journal;
+pub mod recording;

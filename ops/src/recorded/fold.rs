@@ -1,0 +1,427 @@
+//! Records into tallies, before they travel anywhere.
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    form::Form,
+    met::{Met, Writing},
+    quick::{self, Quick},
+};
+use crate::{
+    body,
+    event::Event,
+    fingerprint::{Fingerprint, RULE},
+    flight::{Details, Entry},
+    log::{Format, Level, Record},
+    tally::Tally,
+    timestamp::Timestamp,
+    window::Window,
+};
+
+/// Bytes of one record; longer ones are rejected, as a server rejects such a body.
+pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+
+/// What to make of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Records below this level are left out; those of unknown level are kept.
+    pub level: Option<Level>,
+    /// The time of records that have none.
+    pub default_time: Option<Timestamp>,
+    /// The service of records that name none.
+    pub service: Option<String>,
+    /// Their environment.
+    pub environment: Option<String>,
+    /// Their release.
+    pub release: Option<String>,
+}
+
+/// A record that is not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Where it starts, in bytes from the start of the decompressed log.
+    pub at: u64,
+    /// Why.
+    pub reason: String,
+    /// The record.
+    pub record: Vec<u8>,
+}
+
+impl Reject {
+    fn new(at: u64, reason: String, record: &[u8]) -> Self {
+        let kept = &record[..record.len().min(RECORD_BYTES_MAX)];
+        Self { at, reason, record: kept.to_vec() }
+    }
+}
+
+/// What became of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Counted.
+    pub events: u64,
+    /// Left out because of their level.
+    pub below_level: u64,
+    /// Counted although their level is not known, when levels matter.
+    pub unknown_level: u64,
+    /// Counted with a time that was brought back from the future.
+    pub clamped: u64,
+    /// Time of the earliest that was counted.
+    pub first: Option<Timestamp>,
+    /// Time of the latest that was counted.
+    pub last: Option<Timestamp>,
+}
+
+impl Seen {
+    /// Adds what another has seen.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.below_level += other.below_level;
+        self.unknown_level += other.unknown_level;
+        self.clamped += other.clamped;
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.last = self.last.max(other.last);
+    }
+
+    fn count(&mut self, at: Timestamp, clamped: bool) {
+        self.events += 1;
+        self.clamped += u64::from(clamped);
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = self.last.max(Some(at));
+    }
+}
+
+/// What a chunk has come to, besides the tallies that stay with [`Fold`].
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// Errors that this fold had not met: their first event, with its words.
+    pub first: Vec<Entry>,
+    /// What is not counted.
+    pub rejects: Vec<Reject>,
+    /// What became of the records.
+    pub seen: Seen,
+}
+
+/// One error, with the tally of the window that it was last met in.
+struct Slot {
+    fingerprint: Fingerprint,
+    window: Window,
+    /// Nothing, if its count is 0.
+    tally: Tally,
+}
+
+const NOTHING: Tally =
+    Tally { count: 0, first: Timestamp::from_millis(0), last: Timestamp::from_millis(0) };
+
+/// Folds chunks into one tally per error and window until they are [drained](Self::drain).
+///
+/// Errors that were met stay known, so that their words are passed on once; memory follows the
+/// number of distinct errors, and between two drains that of distinct errors and windows.
+pub struct Fold {
+    rules: Rules,
+    slots: Vec<Slot>,
+    positions: FxHashMap<Fingerprint, usize>,
+    met: Met,
+    /// Tallies of windows other than the one in the slot.
+    others: FxHashMap<(usize, Window), Tally>,
+}
+
+impl Fold {
+    /// Nothing is met yet.
+    pub fn new(rules: Rules) -> Self {
+        let (positions, others) = (FxHashMap::default(), FxHashMap::default());
+        Self { rules, slots: Vec::new(), positions, met: Met::default(), others }
+    }
+
+    /// Folds a chunk, which starts `at` bytes into the log and is looked at now, at `received`.
+    pub fn chunk(
+        &mut self,
+        form: &Form,
+        bytes: &[u8],
+        at: u64,
+        received: Timestamp,
+        folded: &mut Folded,
+    ) {
+        if let Form::Text(format) = form {
+            self.text(format, bytes, at, received, folded);
+            return;
+        }
+        form.records(bytes, |offset, record| {
+            if let Err(reason) = self.json(record, received, folded) {
+                folded.rejects.push(Reject::new(at + offset as u64, reason, record));
+            }
+        });
+    }
+
+    fn json(
+        &mut self,
+        record: &[u8],
+        received: Timestamp,
+        folded: &mut Folded,
+    ) -> Result<(), String> {
+        if record.len() > RECORD_BYTES_MAX {
+            return Err(format!("longer than {RECORD_BYTES_MAX} bytes"));
+        }
+        let quick = quick::scan(record);
+        if let Some(quick) = &quick
+            && self.again(quick, received, folded)
+        {
+            return Ok(());
+        }
+        let event = body::read_recorded(record, received, self.rules.default_time);
+        let position = self.event(event.map_err(|fault| fault.to_string())?, folded);
+        if let (Some(Quick { service, message, .. }), Some(position)) = (quick, position) {
+            self.met.note(Writing::Json, service.unwrap_or_default(), message, position);
+        }
+        Ok(())
+    }
+
+    /// Counts an event of an error that was met before; `false` if it was not.
+    fn again(&mut self, quick: &Quick<'_>, received: Timestamp, folded: &mut Folded) -> bool {
+        let service = quick.service.unwrap_or_default();
+        let Some(at) = quick.timestamp.or(self.rules.default_time) else { return false };
+        let Some(position) = self.met.find(Writing::Json, service, quick.message) else {
+            return false;
+        };
+        if self.is_wanted(quick.level, &mut folded.seen) {
+            let (at, clamped) = body::not_ahead(at, received);
+            folded.seen.count(at, clamped);
+            self.add(position, at);
+        }
+        true
+    }
+
+    fn text(
+        &mut self,
+        format: &Format,
+        bytes: &[u8],
+        at: u64,
+        received: Timestamp,
+        folded: &mut Folded,
+    ) {
+        for record in format.records(bytes) {
+            let Some(time) = record.timestamp.or(self.rules.default_time) else {
+                let whole = &bytes[record.offset..record.offset + record.len];
+                let reason = "no time".to_owned();
+                folded.rejects.push(Reject::new(at + record.offset as u64, reason, whole));
+                continue;
+            };
+            let (time, clamped) = body::not_ahead(time, received);
+            let level = record.level.map(Level::as_str);
+            let service = record.service.as_deref().unwrap_or_default();
+            let found = self.met.find(Writing::Text, service.as_bytes(), record.message.as_bytes());
+            if let Some(position) = found {
+                if self.is_wanted(level, &mut folded.seen) {
+                    folded.seen.count(time, clamped);
+                    self.add(position, time);
+                }
+                continue;
+            }
+            let event = event_of(&record, time, received, clamped);
+            if let Some(position) = self.event(event, folded) {
+                let message = record.message.as_bytes();
+                self.met.note(Writing::Text, service.as_bytes(), message, position);
+            }
+        }
+    }
+
+    /// Whether an event of this level is counted.
+    fn is_wanted(&self, level: Option<&str>, seen: &mut Seen) -> bool {
+        let Some(least) = self.rules.level else { return true };
+        match level.and_then(Level::of_word) {
+            Some(level) if level < least => {
+                seen.below_level += 1;
+                return false;
+            }
+            Some(_) => {}
+            None => seen.unknown_level += 1,
+        }
+        true
+    }
+
+    /// Counts an event; returns where its error is, unless it is not wanted.
+    fn event(&mut self, mut event: Event, folded: &mut Folded) -> Option<usize> {
+        if !self.is_wanted(event.level.as_deref(), &mut folded.seen) {
+            return None;
+        }
+        fill(&mut event.service, self.rules.service.as_ref());
+        fill(&mut event.environment, self.rules.environment.as_ref());
+        fill(&mut event.release, self.rules.release.as_ref());
+        folded.seen.count(event.timestamp, event.clamped);
+        let fingerprint = Fingerprint::of(&event);
+        if let Some(position) = self.positions.get(&fingerprint).copied() {
+            self.add(position, event.timestamp);
+            return Some(position);
+        }
+        let (window, tally) = (Window::of(event.timestamp), Tally::one(event.timestamp));
+        let position = self.slots.len();
+        self.positions.insert(fingerprint, position);
+        self.slots.push(Slot { fingerprint, window, tally: NOTHING });
+        let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
+        folded.first.push(Entry { fingerprint, window, tally, details });
+        Some(position)
+    }
+
+    /// Counts one event of the error in a slot.
+    fn add(&mut self, position: usize, at: Timestamp) {
+        let slot = &mut self.slots[position];
+        let (window, tally) = (Window::of(at), Tally::one(at));
+        if slot.window != window && slot.tally.count > 0 {
+            let other = self.others.entry((position, slot.window)).or_insert(NOTHING);
+            other.fold(&slot.tally);
+            slot.tally = NOTHING;
+        }
+        slot.window = window;
+        slot.tally.fold(&tally);
+    }
+
+    /// All tallies since the last time, without words. A window of an error may come twice.
+    pub fn drain(&mut self) -> impl Iterator<Item = Entry> {
+        let entry =
+            |fingerprint, window, tally| Entry { fingerprint, window, tally, details: None };
+        let Self { slots, others, .. } = self;
+        let mut entries = Vec::with_capacity(others.len());
+        for ((position, window), tally) in others.drain() {
+            entries.push(entry(slots[position].fingerprint, window, tally));
+        }
+        let open = slots.iter_mut().filter(|slot| slot.tally.count > 0);
+        let open = open.map(move |slot| {
+            entry(slot.fingerprint, slot.window, std::mem::replace(&mut slot.tally, NOTHING))
+        });
+        entries.into_iter().chain(open)
+    }
+
+    /// Errors met so far.
+    pub fn distinct(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// The event that a record of a text log is.
+fn event_of(
+    record: &Record<'_>,
+    timestamp: Timestamp,
+    received: Timestamp,
+    clamped: bool,
+) -> Event {
+    let own = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
+    Event {
+        message: record.message.clone().into_owned(),
+        stack_trace: own(&record.stack_trace),
+        kind: own(&record.kind),
+        level: record.level.map(|level| level.as_str().to_owned()),
+        service: own(&record.service),
+        timestamp,
+        received,
+        clamped,
+        ..Event::default()
+    }
+}
+
+/// An empty text counts as none, as in the fingerprint.
+fn fill(text: &mut Option<String>, missing: Option<&String>) {
+    if missing.is_some() && text.as_ref().is_none_or(String::is_empty) {
+        *text = missing.cloned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    /// Count by message and window's start in seconds.
+    fn counts(fold: &mut Fold, chunks: &[&str]) -> (BTreeMap<(String, i64), u64>, Folded) {
+        let mut folded = Folded::default();
+        for chunk in chunks {
+            fold.chunk(&Form::Ndjson, chunk.as_bytes(), 100, NOW, &mut folded);
+        }
+        let words: BTreeMap<_, _> = folded
+            .first
+            .iter()
+            .map(|entry| {
+                let details = entry.details.as_ref().unwrap();
+                (entry.fingerprint, details.payload.message.clone())
+            })
+            .collect();
+        let mut counts = BTreeMap::new();
+        let rest: Vec<_> = fold.drain().collect();
+        for entry in folded.first.iter().chain(&rest) {
+            let key = (words[&entry.fingerprint].clone(), entry.window.start().seconds());
+            *counts.entry(key).or_default() += entry.tally.count;
+        }
+        (counts, folded)
+    }
+
+    #[test]
+    fn events_are_counted_where_they_happened_in_whatever_order() {
+        let lines = [0, 31, 1, 61, 29, 30]
+            .map(|at| format!("{{\"message\":\"a\",\"timestamp\":{at}}}\n"))
+            .concat();
+        let (counts, folded) = counts(&mut Fold::new(Rules::default()), &[&lines, &lines]);
+        let a = |window: i64| ("a".to_owned(), window);
+        assert_eq!(counts, BTreeMap::from([(a(0), 6), (a(30), 4), (a(60), 2)]));
+        assert_eq!(folded.seen.events, 12);
+        assert_eq!(folded.seen.first, Some(Timestamp::from_millis(0)));
+        assert_eq!(folded.seen.last, Some(Timestamp::from_millis(61_000)));
+        assert_eq!((folded.first.len(), folded.rejects.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_is_drained_is_not_repeated() {
+        let line = "{\"message\":\"a\",\"timestamp\":1}\n";
+        let mut fold = Fold::new(Rules::default());
+        assert_eq!(counts(&mut fold, &[line, line]).1.first.len(), 1);
+        let mut folded = Folded::default();
+        fold.chunk(&Form::Ndjson, line.as_bytes(), 0, NOW, &mut folded);
+        assert!(folded.first.is_empty());
+        assert_eq!(fold.drain().map(|entry| entry.tally.count).collect::<Vec<_>>(), [1]);
+        assert_eq!(fold.drain().count(), 0);
+    }
+
+    #[test]
+    fn levels_decide_and_the_unknown_are_kept() {
+        let level =
+            |level: &str| format!("{{\"message\":\"a\",\"timestamp\":1,\"level\":\"{level}\"}}\n");
+        let lines = ["info", "WARN", "fatal", "loud"].map(level).concat();
+        let rules = Rules { level: Some(Level::Warning), ..Rules::default() };
+        let (_, folded) = counts(&mut Fold::new(rules), &[&lines]);
+        let Seen { events, below_level, unknown_level, .. } = folded.seen;
+        assert_eq!((events, below_level, unknown_level), (3, 1, 1));
+    }
+
+    #[test]
+    fn what_is_missing_is_filled_in() {
+        let rules = Rules {
+            default_time: Some(Timestamp::from_millis(5)),
+            service: Some("shop".into()),
+            environment: Some("prod".into()),
+            release: Some("7".into()),
+            ..Rules::default()
+        };
+        let lines = "{\"message\":\"a\",\"service\":\"\"}\n{\"message\":\"a\",\"service\":\"web\"}";
+        let (_, folded) = counts(&mut Fold::new(rules), &[lines]);
+        let of = |at: usize| folded.first[at].details.clone().unwrap().payload;
+        assert_eq!(of(0).service.as_deref(), Some("shop"));
+        assert_eq!(of(1).service.as_deref(), Some("web"));
+        assert_eq!(of(0).environment.as_deref(), Some("prod"));
+        assert_eq!(of(0).release.as_deref(), Some("7"));
+        assert_eq!(folded.seen.first, Some(Timestamp::from_millis(5)));
+    }
+
+    #[test]
+    fn rejects_say_where_and_why() {
+        let long = format!("{{\"message\":\"{}\"}}", "x".repeat(RECORD_BYTES_MAX));
+        let lines = format!("{{\"message\":\"a\"}}\n{{\n{long}\n");
+        let (_, folded) = counts(&mut Fold::new(Rules::default()), &[&lines]);
+        let said = |at: usize| (folded.rejects[at].at, folded.rejects[at].reason.clone());
+        assert_eq!(said(0), (100, "timestamp: required in a recorded log".to_owned()));
+        assert_eq!(said(1).0, 116);
+        assert!(said(1).1.starts_with("the JSON ends early"), "{:?}", said(1));
+        assert_eq!(said(2), (118, "longer than 262144 bytes".to_owned()));
+        assert_eq!(folded.rejects[2].record.len(), RECORD_BYTES_MAX);
+        assert_eq!(folded.seen, Seen::default());
+    }
+}

@@ -1,0 +1,390 @@
+//! Events that were met before, told without building them.
+//!
+//! Most events of a log repeat others. To count one more of them takes its service, message, level
+//! and time; all else need only be right. What is read here is certainly an event, and the same one
+//! that [`body`](crate::body) reads; whatever is unusual is left to that.
+
+use crate::{event::EventId, timestamp::Timestamp};
+
+/// An event's fields as they stand in its line: text between quotes, with its escapes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quick<'a> {
+    /// The message.
+    pub message: &'a [u8],
+    /// The service.
+    pub service: Option<&'a [u8]>,
+    /// The level, which has no escapes.
+    pub level: Option<&'a str>,
+    /// The time.
+    pub timestamp: Option<Timestamp>,
+}
+
+/// Tags whose keys are compared with one another.
+const TAGS_MAX: usize = 32;
+
+/// Reads `line`; `None` if it may be no event, or takes a closer look.
+pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
+    let text = str::from_utf8(line).ok()?;
+    // strings have no control characters, and white space between values is mostly blanks
+    if line.iter().fold(0, |any, byte| any | u8::from(*byte < b' ')) != 0 {
+        return None;
+    }
+    let mut cursor = Cursor { text, at: 0 };
+    cursor.expect(b'{')?;
+    let mut quick = Quick::default();
+    let mut seen: u16 = 0;
+    loop {
+        let key = cursor.string()?;
+        cursor.expect(b':')?;
+        let field = field(key.bytes)?;
+        if seen & (1 << field) != 0 {
+            return None;
+        }
+        seen |= 1 << field;
+        cursor.value(field, &mut quick)?;
+        match cursor.next()? {
+            b',' => {}
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    cursor.blanks();
+    (cursor.at == line.len() && seen & (1 << MESSAGE) != 0).then_some(quick)
+}
+
+const MESSAGE: u16 = 0;
+const SERVICE: u16 = 1;
+const LEVEL: u16 = 2;
+const TIMESTAMP: u16 = 3;
+const EVENT_ID: u16 = 4;
+const TAGS: u16 = 5;
+
+/// The number of a field; `None` for a client's own fingerprint and what is no field.
+fn field(name: &[u8]) -> Option<u16> {
+    Some(match name {
+        b"message" => MESSAGE,
+        b"service" => SERVICE,
+        b"level" => LEVEL,
+        b"timestamp" => TIMESTAMP,
+        b"eventId" => EVENT_ID,
+        b"tags" => TAGS,
+        b"stackTrace" => 6,
+        b"type" => 7,
+        b"environment" => 8,
+        b"release" => 9,
+        _ => return None,
+    })
+}
+
+/// Text between quotes.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    bytes: &'a [u8],
+    text: &'a str,
+    has_escapes: bool,
+}
+
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    fn blanks(&mut self) {
+        while self.bytes().get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+    }
+
+    /// The next byte that is not blank.
+    fn next(&mut self) -> Option<u8> {
+        self.blanks();
+        let byte = self.bytes().get(self.at)?;
+        self.at += 1;
+        Some(*byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    fn value(&mut self, field: u16, quick: &mut Quick<'a>) -> Option<()> {
+        self.blanks();
+        match (self.bytes().get(self.at)?, field) {
+            (b'"', TAGS) => return None,
+            (b'"', _) => {}
+            (b'n', field) if field != MESSAGE => return self.null(),
+            (b'{', TAGS) => return self.tags(),
+            (b'0'..=b'9', TIMESTAMP) => {
+                quick.timestamp = Some(self.number()?);
+                return Some(());
+            }
+            _ => return None,
+        }
+        let value = self.string()?;
+        match field {
+            MESSAGE => quick.message = value.bytes,
+            SERVICE => quick.service = Some(value.bytes),
+            LEVEL => quick.level = Some(value.plain()?),
+            TIMESTAMP => quick.timestamp = Some(time(value.plain()?)?),
+            EVENT_ID => drop(EventId::parse(value.plain()?)?),
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn null(&mut self) -> Option<()> {
+        self.bytes()[self.at..].starts_with(b"null").then(|| self.at += 4)
+    }
+
+    /// A whole number that is exact as a floating one.
+    fn number(&mut self) -> Option<Timestamp> {
+        let digits = self.bytes()[self.at..].iter().take_while(|byte| byte.is_ascii_digit());
+        let end = self.at + digits.count();
+        let text = &self.text[self.at..end];
+        let has_more = matches!(self.bytes().get(end), Some(b'.' | b'e' | b'E'));
+        if has_more || text.len() > 15 || (text.len() > 1 && text.starts_with('0')) {
+            return None;
+        }
+        self.at = end;
+        let number: u64 = text.parse().ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "fifteen digits fit")]
+        Timestamp::from_number(number as f64)
+    }
+
+    fn tags(&mut self) -> Option<()> {
+        self.expect(b'{')?;
+        self.blanks();
+        if self.bytes().get(self.at) == Some(&b'}') {
+            self.at += 1;
+            return Some(());
+        }
+        let mut keys: [&[u8]; TAGS_MAX] = [&[]; TAGS_MAX];
+        for count in 0..TAGS_MAX {
+            let key = self.string()?;
+            if key.has_escapes || keys[..count].contains(&key.bytes) {
+                return None;
+            }
+            keys[count] = key.bytes;
+            self.expect(b':')?;
+            self.string()?;
+            match self.next()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// A string whose escapes are right.
+    fn string(&mut self) -> Option<Raw<'a>> {
+        self.expect(b'"')?;
+        let bytes = self.bytes();
+        let start = self.at;
+        let mut at = start;
+        let mut has_escapes = false;
+        loop {
+            at = quote_or_backslash(bytes, at)?;
+            if bytes[at] == b'"' {
+                break;
+            }
+            has_escapes = true;
+            // \u takes a closer look, for surrogates
+            if !matches!(bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
+            {
+                return None;
+            }
+            at += 2;
+        }
+        self.at = at + 1;
+        Some(Raw { bytes: &bytes[start..at], text: &self.text[start..at], has_escapes })
+    }
+}
+
+impl<'a> Raw<'a> {
+    fn plain(&self) -> Option<&'a str> {
+        (!self.has_escapes).then_some(self.text)
+    }
+}
+
+/// Where the next quote or backslash is, eight bytes at a time.
+fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = from;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*eight);
+        // the lowest mark is exact: borrows only go up
+        let found = zero(word ^ QUOTES) | zero(word ^ BACKSLASHES);
+        if found != 0 {
+            return Some(at + (found.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|found| at + found)
+}
+
+/// A time in the usual form, `2024-05-17T09:00:00[.123]Z`, else with a closer look.
+fn time(text: &str) -> Option<Timestamp> {
+    usual_time(text.as_bytes()).or_else(|| Timestamp::parse_rfc3339(text))
+}
+
+fn usual_time(text: &[u8]) -> Option<Timestamp> {
+    let (head, rest) = text.split_first_chunk::<19>()?;
+    let marks = [head[4], head[7], head[10], head[13], head[16]];
+    if marks != *b"--T::" {
+        return None;
+    }
+    let number = |at: usize, digits: usize| -> Option<i64> {
+        head[at..at + digits].iter().try_fold(0, |number, byte| {
+            byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    // days that not every month has, and the ends of time, take a closer look
+    let is_usual = (1970..9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=28).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !is_usual {
+        return None;
+    }
+    let millis = match rest {
+        b"Z" => 0,
+        [b'.', a, b, c, b'Z'] if [a, b, c].iter().all(|digit| digit.is_ascii_digit()) => {
+            i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0')
+        }
+        _ => return None,
+    };
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(Timestamp::from_millis(seconds * 1000 + millis))
+}
+
+/// Days since 1970, by Howard Hinnant's `days_from_civil`: years begin in March.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{body, event::Event};
+
+    const NOW: Timestamp = Timestamp::from_millis(4_000_000_000_000);
+
+    fn unescaped(raw: &[u8]) -> String {
+        let quoted = format!("\"{}\"", str::from_utf8(raw).unwrap());
+        serde_json::from_str(&quoted).unwrap()
+    }
+
+    /// What is read quickly is what is read slowly.
+    fn assert_same(line: &[u8]) -> bool {
+        let Some(quick) = scan(line) else { return false };
+        let missing = Timestamp::from_millis(77);
+        let shown = String::from_utf8_lossy(line);
+        let event = body::read_recorded(line, NOW, Some(missing));
+        let event = event.unwrap_or_else(|fault| panic!("{shown}: {fault}"));
+        let Event { message, service, level, timestamp, fingerprint, clamped, .. } = event;
+        assert_eq!(unescaped(quick.message), message, "{shown}");
+        assert_eq!(quick.service.map(unescaped), service, "{shown}");
+        assert_eq!(quick.level.map(str::to_owned), level, "{shown}");
+        let at = quick.timestamp.unwrap_or(missing);
+        assert_eq!(if clamped { NOW } else { at }, timestamp, "{shown}");
+        assert!(fingerprint.is_empty(), "{shown}");
+        true
+    }
+
+    const USUAL: &str = r#"{"message":"a \"b\" \n é","stackTrace":"x\n\tat y","type":"T","level":"error","service":"shop","environment":"prod","release":null,"timestamp":"2024-02-28T23:59:59.123Z","eventId":"01234567-89ab-cdef-0123-456789abcdef","tags":{"k":"v","l":""}}"#;
+
+    #[test]
+    fn usual_events_are_read() {
+        for line in [
+            USUAL,
+            r#"{"message":""}"#,
+            r#" { "message" : "m" , "timestamp" : 1700000000 } "#,
+            r#"{"message":"m","timestamp":1700000000123,"tags":{}}"#,
+            r#"{"message":"m","timestamp":"2024-05-17T09:00:00Z"}"#,
+            r#"{"message":"m","timestamp":"2024-05-31T09:00:00.5+02:00"}"#,
+            r#"{"tags":null,"service":"","message":"0123456789012345\\"}"#,
+        ] {
+            assert!(assert_same(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_unusual_takes_a_closer_look() {
+        for line in [
+            r#"{"message":"m","fingerprint":["a"]}"#,
+            r#"{"message":"\u00e9"}"#,
+            r#"{"message":"m","timestamp":1700000000.5}"#,
+            r#"{"message":"m","timestamp":"soon"}"#,
+            r#"{"message":"m","message":"m"}"#,
+            r#"{"message":"m","other":1}"#,
+            r#"{"message":"m","level":7}"#,
+            r#"{"message":null}"#,
+            r#"{"message":"m"}x"#,
+            r#"{"message":"m",}"#,
+            r#"{"message":"m"#,
+            r#"{"message":"m","tags":{"a":"1","a":"2"}}"#,
+            r#"{"message":"m","eventId":"x"}"#,
+            "{\"message\":\"\t\"}",
+            "{}",
+            "",
+        ] {
+            assert_eq!(scan(line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(scan(b"{\"message\":\"\xff\"}"), None);
+    }
+
+    #[test]
+    fn every_day_is_the_calendars() {
+        for days_on in 0..40_000_i64 {
+            let at = Timestamp::from_millis(days_on * 86_400_000 + 3_661_007);
+            let text = at.to_string();
+            assert_eq!(time(&text), Some(at), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn broken_events_are_not_taken_for_whole_ones(
+            changes in prop::collection::vec((0..USUAL.len(), prop::sample::select(
+                b"\"\\{}[]:,0129.eEun/ \x00\x1f\xc3\xff".to_vec())), 1..4)
+        ) {
+            let mut line = USUAL.as_bytes().to_vec();
+            for (at, byte) in changes {
+                line[at] = byte;
+            }
+            assert_same(&line);
+        }
+
+        #[test]
+        fn texts_of_all_kinds_are_read_alike(
+            message in any::<String>(), service in any::<Option<String>>(),
+            level in "[a-zA-Z]{0,6}", seconds in 0..300_000_000_000_u64
+        ) {
+            let line = serde_json::json!({
+                "message": message, "service": service, "level": level, "timestamp": seconds,
+            });
+            assert_same(line.to_string().as_bytes());
+        }
+    }
+}
