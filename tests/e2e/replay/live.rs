@@ -129,11 +129,11 @@ fn beside_a_server(stack: &Stack, flags: &[&str]) {
     let log = place.write("log", log(4_000, 300));
     let posted: Vec<String> = (0..300).map(|n| format!("posted {}", n % 30)).collect();
     let address = stack.errsift.address();
-    let poster = thread::spawn(move || load::post_all(address, &posted, 4));
+    let posting = thread::spawn(move || load::post_all(address, &posted, 4));
     let mut command = crate::support::errsift::command();
     command.arg("replay").args(flags).args(SMALL).args(["--json", &log]);
     assert_eq!(summary(&crate::command::end(command, b""), 0)["events"], 4_000);
-    poster.join().expect("all posted");
+    posting.join().expect("all posted");
     stack.settle();
     let tables = stack.tables();
     assert_eq!(tables.sum(), 4_300);

@@ -131,7 +131,7 @@ pub fn log(events: u64, distinct: u64) -> String {
         let event = serde_json::json!({
             "message": format!("error {number} of \u{fc}n\"quoted\"\n"),
             "stackTrace": format!("at f{number}\n\tat g"),
-            "service": ["shop", "web"][usize::from(number % 3 == 0)],
+            "service": if number.is_multiple_of(3) { "web" } else { "shop" },
             "level": "error",
             "timestamp": at,
         });
