@@ -133,7 +133,7 @@ impl<W: Write> Lines<W> {
                     Subject::Errors => writer.write_record(ERRORS),
                     Subject::Windows | Subject::Events => writer.write_record(WINDOWS),
                 }
-                .map_err(io::Error::from)?;
+                .map_err(of_csv)?;
                 Out::Csv(Box::new(writer))
             }
         };
@@ -184,7 +184,7 @@ impl<W: Write> Lines<W> {
                     line.first_seen.as_deref(),
                     line.last_seen.as_deref(),
                 ];
-                Ok(writer.write_record(record.map(Option::unwrap_or_default))?)
+                writer.write_record(record.map(Option::unwrap_or_default)).map_err(of_csv)
             }
         }
     }
@@ -199,7 +199,8 @@ impl<W: Write> Lines<W> {
                 json(out, &WindowLine { fingerprint, window_start, count: row.count })
             }
             (Out::Csv(writer), _) => {
-                Ok(writer.write_record([fingerprint, window_start, row.count.to_string()])?)
+                let record = [fingerprint, window_start, row.count.to_string()];
+                writer.write_record(record).map_err(of_csv)
             }
         }
     }
@@ -241,6 +242,14 @@ fn event(row: &WindowRow) -> EventLine<'_> {
 
 fn text(payload: Option<&Payload>, of: impl Fn(&Payload) -> &Option<String>) -> Option<&str> {
     payload.and_then(|payload| of(payload).as_deref())
+}
+
+/// The error below: whether the reader has gone is told by its kind, which csv's own conversion hides.
+fn of_csv(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn json(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
