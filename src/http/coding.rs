@@ -158,7 +158,8 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zlib(decoder) => decoder.get_ref(),
             Decoder::Deflate(decoder) => decoder.get_ref(),
-            // these read ahead, and take what follows for a broken stream themselves
+            // these read ahead: the one does not look at what follows, the other takes it for a
+            // broken stream itself
             Decoder::Brotli(_) | Decoder::Zstd(_) => return false,
         };
         packed.position() < self.packed_bytes as u64
@@ -236,8 +237,11 @@ mod tests {
                 assert!(empty || cut == Err(Fault::Inflate(coding.name())), "{coding:?} {length}");
             }
             let longer = [&packed[..], b"more"].concat().into();
-            let longer = coding.inflated(longer, 10_000);
-            assert_eq!(longer, Err(Fault::Inflate(coding.name())), "{coding:?}");
+            let expected = match coding {
+                Coding::Brotli => Ok(whole),
+                _ => Err(Fault::Inflate(coding.name())),
+            };
+            assert_eq!(coding.inflated(longer, 10_000), expected, "{coding:?}");
         }
     }
 }

@@ -25,7 +25,7 @@ async fn an_error_is_shown_by_its_fingerprint() {
     let answer = server.ask(&get(&format!("/errors/{}", "cd".repeat(32)))).await;
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains(r#""message":"fingerprint: no such error is stored""#));
-    for wrong in ["ab", &"xy".repeat(32), "batch"] {
+    for wrong in ["ab", &"xy".repeat(32), "batches"] {
         let answer = server.ask(&get(&format!("/errors/{wrong}"))).await;
         assert_eq!(answer.status, 400);
         assert!(answer.body.contains(r#""message":"fingerprint: expected 64 hex digits""#));
