@@ -56,7 +56,7 @@ pub trait FoldBatchIds<'scope, T: Time, W> {
     /// };
     /// use timely::dataflow::operators::{Capture, Input, capture::Extract, vec::Map};
     ///
-    /// let batch = |events: &[&str], waiter: &'static str| {
+    /// let batch = |(events, waiter): (Vec<&'static str>, &'static str)| {
     ///     let mut fold = Fold::new(Timestamp::default(), None);
     ///     for event in events {
     ///         fold.take(Item::Text(event.as_bytes())).expect("these are not too many");
@@ -64,19 +64,19 @@ pub trait FoldBatchIds<'scope, T: Time, W> {
     ///     Batch { folded: Box::new(fold.finish()), waiter }
     /// };
     /// let with_id = r#"{"message":"m","eventId":"0123456789abcdef0123456789abcdef"}"#;
-    /// let (on, answered) = timely::execute_directly(|worker| {
+    /// let (on, answered) = timely::execute_directly(move |worker| {
     ///     let ids = Rc::new(RefCell::new(RecentIds::new(100)));
     ///     let (mut input, on, answered) = worker.dataflow::<u64, _, _>(|scope| {
     ///         let (input, batches) = scope.new_input();
-    ///         let (on, answered) = batches.fold_batch_ids(Rc::clone(&ids));
+    ///         let (on, answered) = batches.map(batch).fold_batch_ids(Rc::clone(&ids));
     ///         let on = on.map(|batch: Batch<_>| (batch.waiter, batch.folded.left_out));
     ///         (input, on.capture(), answered.map(|batch| (batch.waiter, batch.repeated)).capture())
     ///     });
-    ///     input.send(batch(&[with_id], "first"));
+    ///     input.send((vec![with_id], "first"));
     ///     input.advance_to(1);
     ///     // the flight of time 0 is out: these wait to hear of it
-    ///     input.send(batch(&[with_id, r#"{"message":"new"}"#], "in part"));
-    ///     input.send(batch(&[with_id, with_id], "again"));
+    ///     input.send((vec![with_id, r#"{"message":"new"}"#], "in part"));
+    ///     input.send((vec![with_id, with_id], "again"));
     ///     input.flush();
     ///     worker.step();
     ///     ids.borrow_mut().settle(0, true);

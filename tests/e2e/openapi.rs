@@ -26,6 +26,10 @@ fn the_server_keeps_to_its_document() {
     let (_, document) = client.get("/openapi.json");
     let mut document: Value = serde_json::from_str(&document).expect("a document in JSON");
     document["paths"]["/errors/{fingerprint}"]["get"]["parameters"][0]["example"] = json!(known);
+    // the tool writes no NDJSON, and takes 413 for no answer to too many events
+    let content = &mut document["paths"]["/errors/batch"]["post"]["requestBody"]["content"];
+    content.as_object_mut().expect("media types").remove("application/x-ndjson");
+    content["application/json"]["schema"].as_object_mut().expect("a schema").remove("maxItems");
     let file = stack.errsift.process.dir().join("openapi.json");
     std::fs::write(&file, document.to_string()).expect("a file");
 

@@ -113,6 +113,8 @@ pub struct Machine {
     pub behind: bool,
     /// Whether it ever was.
     pub put_back: bool,
+    /// The journal was emptied at some time: what is apart then is reckoned anew.
+    pub emptied: bool,
     /// Whether the journal has forgotten ids that the process still has in memory.
     pub ids_gone: bool,
     /// Whether the journal may lack pending counts that it had since the process started.
@@ -149,6 +151,7 @@ impl Machine {
             both_lost: false,
             behind: false,
             put_back: false,
+            emptied: false,
             ids_gone: false,
             pending_gone: false,
         }
@@ -175,7 +178,10 @@ impl Machine {
             }
             Step::Drain => self.drain()?,
             Step::Forget(flights) => self.forget(Some(*flights))?,
-            Step::Empty => self.forget(None)?,
+            Step::Empty => {
+                self.emptied = true;
+                self.forget(None)?;
+            }
             Step::Copy => {
                 self.copies.push((self.world.journal.backup(), self.world.tables.backup()));
             }

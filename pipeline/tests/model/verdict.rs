@@ -75,7 +75,8 @@ impl Machine {
         self.lost += counters.acked_lost.get();
         self.compare()?;
         let differences = (counters.acked_difference.get(), counters.applied_difference.get());
-        if differences.0 != 0 || (differences.1 != 0 && !self.both_lost && !self.put_back) {
+        let began_anew = self.both_lost || self.put_back || self.emptied;
+        if differences.0 != 0 || (differences.1 != 0 && !began_anew) {
             let (fence, guard) = self.standing();
             let claim = format!("{fence:?}, {guard:?}");
             return Err(format!("the ledger's differences are {differences:?}: {claim}"));

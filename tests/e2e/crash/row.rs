@@ -15,7 +15,7 @@ use super::{
     table::{Meets, ROWS},
 };
 use crate::{
-    load::{Barrage, assert_exactly_once},
+    load::{Attempt, Barrage, assert_exactly_once, attempt},
     stack::journal_jobs,
     support::{
         client::Client, errsift::sum_of, mariadb::Mariadb, mortal::Mortal, ports, random::Random,
@@ -29,6 +29,9 @@ const CONNECTIONS: u64 = 4;
 const CRASHES: usize = 2;
 /// Acks before the first crash is armed where the crash needs a backlog, and after the last.
 const ACKS: u64 = 40;
+/// Repeats between two looks at whether a point was met: more than come of the errors that come once
+/// and never shrink, however fast those are.
+const REPEATS: usize = 60;
 const SIGABRT: i32 = 6;
 /// How long a point may not be met, and how long a drain may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -124,7 +127,10 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
         Mortal::start(place.dir.path(), LOG, port, &flags, &[("FAILPOINTS", failpoints)])
     };
     let mut errsift = start("1h", "");
-    let barrage = Barrage::start(errsift.address(), CONNECTIONS);
+    // few errors that come once: what does not shrink is not merged
+    let connections = if meets == Meets::Merges { 1 } else { CONNECTIONS };
+    let barrage = Barrage::start(errsift.address(), connections);
+    let mut repeats = Vec::new();
     if meets == Meets::Backlogs {
         barrage.await_acks(ACKS);
     }
@@ -144,7 +150,10 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
             match meets {
                 _ if !errsift.is_ready() => {}
                 Meets::LostAnswers => place.drop_connections(),
-                Meets::Merges if held.is_none() => held = Some(place.hold_tables()),
+                Meets::Merges => {
+                    held.get_or_insert_with(|| place.hold_tables());
+                    repeats.extend(repeat(errsift));
+                }
                 Meets::Losses => place.go_back(&mut journey),
                 _ => {}
             }
@@ -152,7 +161,8 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
     }
     errsift = start("150ms", "");
     barrage.await_acks(ACKS);
-    let attempts = barrage.stop();
+    let mut attempts = barrage.stop();
+    attempts.append(&mut repeats);
     wait::until("the ledger", wait::SOON, || {
         let (_, page) = Client::new(errsift.address()).get("/metrics");
         let difference = sum_of(&page, "errsift_ledger_difference");
@@ -163,6 +173,16 @@ pub fn run(place: &Place<'_>, at: usize, mut random: Random) {
     assert_eq!(drained, Some(0), "drain after {point}: {}", errsift.log_tail(40));
     assert_eq!(place.jobs(), 0, "jobs left after {point}");
     assert_exactly_once(&place.tables(), &attempts);
+}
+
+/// Sends the same error again and again, each time in a flight of its own.
+fn repeat(errsift: &Mortal) -> Vec<Attempt> {
+    let mut client = Client::new(errsift.address());
+    let send = |_| {
+        let message = "again and again".to_owned();
+        Attempt { fate: attempt(&mut client, &message), message }
+    };
+    (0..REPEATS).map(send).collect()
 }
 
 /// Waits for the crash, and that nothing else has ended it.
