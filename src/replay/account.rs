@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use errsift_ops::recorded::fold::{Reject, Seen};
+use errsift_ops::recorded::seen::{Reject, Seen};
 
 /// Positions kept of one reason.
 const POSITIONS_MAX: usize = 3;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    io::Seek,
     num::NonZeroU64,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -9,11 +10,7 @@ use std::{
 use errsift_ops::{
     id::Epoch,
     log::{Assumed, Format, PatternError, Year},
-    recorded::{
-        boundaries::Boundaries,
-        fold::{Folded, Rules},
-        form::Form,
-    },
+    recorded::{boundaries::Boundaries, fold::Rules, form::Form, seen::Folded},
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{
@@ -232,7 +229,11 @@ impl<L: Listener> Logs<L> {
                 let recording = Plain::new(file, name, form.clone(), boundaries, share);
                 return Ok(Opened { recording: Arc::new(recording), form });
             }
-            Content::File(file) => Box::new(file) as Box<dyn std::io::Read + Send>,
+            Content::File(mut file) => {
+                // its beginning was looked at
+                file.rewind().map_err(fault)?;
+                Box::new(file) as Box<dyn std::io::Read + Send>
+            }
             Content::Stream(content) => content,
         };
         let cutting = Cutting {

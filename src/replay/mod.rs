@@ -4,8 +4,11 @@
 
 pub mod account;
 pub mod claim;
+#[cfg(test)]
+mod cuts;
 pub mod input;
 pub mod logs;
+pub mod peers;
 pub mod plain;
 pub mod sources;
 pub mod stream;

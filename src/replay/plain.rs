@@ -88,7 +88,8 @@ impl Plain {
         let border = length(to.at - low);
         let start = match from.is_exact {
             true => 0,
-            false if self.form.starts_are_local() => match self.form.first_start(&buffer, 1) {
+            false if self.form.starts_are_local() => match self.form.first_start(&buffer, false, 1)
+            {
                 Some(start) if start < border => start,
                 _ => return Ok(None),
             },
@@ -109,7 +110,7 @@ impl Plain {
             _ => SEARCH_BYTES_MAX,
         };
         loop {
-            if let Some(start) = self.form.first_start(buffer, from) {
+            if let Some(start) = self.form.first_start(buffer, low == 0, from) {
                 return Ok(start);
             }
             let (known, high) = (buffer.len(), low + buffer.len() as u64);
@@ -188,7 +189,7 @@ pub fn last_end(file: &File, form: &Form) -> io::Result<u64> {
     loop {
         let low = high.saturating_sub(bytes);
         extend(file, &mut buffer, 0, low, high)?;
-        if let Some(end) = form.last_end(&buffer) {
+        if let Some(end) = form.last_end(&buffer, low == 0) {
             return Ok(low + end as u64);
         }
         if low == 0 {

@@ -197,14 +197,17 @@ impl Reader {
             let found = if piece.to.is_exact {
                 Some(border).filter(|border| *border <= self.buffer.len())
             } else {
-                self.form.first_start(&self.buffer, border)
+                self.form.first_start(&self.buffer, self.start == 0, border)
             };
             if let Some(stop) = found {
                 break (stop, false);
             }
             if self.is_ended {
-                let whole =
-                    if self.is_final { None } else { Some(self.form.last_end(&self.buffer)) };
+                let whole = if self.is_final {
+                    None
+                } else {
+                    Some(self.form.last_end(&self.buffer, self.start == 0))
+                };
                 break (whole.map_or(self.buffer.len(), Option::unwrap_or_default), true);
             }
             if self.buffer.len() > border + 2 * RECORD_BYTES_MAX && self.form.starts_are_local() {
@@ -253,7 +256,7 @@ impl Reader {
         self.buffer.insert(0, b' ');
         self.start -= 1;
         loop {
-            if let Some(start) = self.form.first_start(&self.buffer, 1) {
+            if let Some(start) = self.form.first_start(&self.buffer, false, 1) {
                 self.drop_first(start);
                 return Ok(());
             }

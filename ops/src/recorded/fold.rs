@@ -1,11 +1,11 @@
 //! Records into tallies, before they travel anywhere.
 
-use rustc_hash::FxHashMap;
-
 use super::{
-    form::Form,
+    form::{Form, mark_len},
     met::{Met, Writing},
     quick::{self, Quick},
+    seen::{Folded, Reject, Seen},
+    slots::Slots,
 };
 use crate::{
     body,
@@ -36,100 +36,20 @@ pub struct Rules {
     pub release: Option<String>,
 }
 
-/// A record that is not counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// Where it starts, in bytes from the start of the decompressed log.
-    pub at: u64,
-    /// Why.
-    pub reason: String,
-    /// The record.
-    pub record: Vec<u8>,
-}
-
-impl Reject {
-    fn new(at: u64, reason: String, record: &[u8]) -> Self {
-        let kept = &record[..record.len().min(RECORD_BYTES_MAX)];
-        Self { at, reason, record: kept.to_vec() }
-    }
-}
-
-/// What became of records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Counted.
-    pub events: u64,
-    /// Left out because of their level.
-    pub below_level: u64,
-    /// Counted although their level is not known, when levels matter.
-    pub unknown_level: u64,
-    /// Counted with a time that was brought back from the future.
-    pub clamped: u64,
-    /// Time of the earliest that was counted.
-    pub first: Option<Timestamp>,
-    /// Time of the latest that was counted.
-    pub last: Option<Timestamp>,
-}
-
-impl Seen {
-    /// Adds what another has seen.
-    pub fn add(&mut self, other: &Self) {
-        self.events += other.events;
-        self.below_level += other.below_level;
-        self.unknown_level += other.unknown_level;
-        self.clamped += other.clamped;
-        self.first = [self.first, other.first].into_iter().flatten().min();
-        self.last = self.last.max(other.last);
-    }
-
-    fn count(&mut self, at: Timestamp, clamped: bool) {
-        self.events += 1;
-        self.clamped += u64::from(clamped);
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
-        self.last = self.last.max(Some(at));
-    }
-}
-
-/// What a chunk has come to, besides the tallies that stay with [`Fold`].
-#[derive(Debug, Default)]
-pub struct Folded {
-    /// Errors that this fold had not met: their first event, with its words.
-    pub first: Vec<Entry>,
-    /// What is not counted.
-    pub rejects: Vec<Reject>,
-    /// What became of the records.
-    pub seen: Seen,
-}
-
-/// One error, with the tally of the window that it was last met in.
-struct Slot {
-    fingerprint: Fingerprint,
-    window: Window,
-    /// Nothing, if its count is 0.
-    tally: Tally,
-}
-
-const NOTHING: Tally =
-    Tally { count: 0, first: Timestamp::from_millis(0), last: Timestamp::from_millis(0) };
-
 /// Folds chunks into one tally per error and window until they are [drained](Self::drain).
 ///
 /// Errors that were met stay known, so that their words are passed on once; memory follows the
 /// number of distinct errors, and between two drains that of distinct errors and windows.
 pub struct Fold {
     rules: Rules,
-    slots: Vec<Slot>,
-    positions: FxHashMap<Fingerprint, usize>,
+    slots: Slots,
     met: Met,
-    /// Tallies of windows other than the one in the slot.
-    others: FxHashMap<(usize, Window), Tally>,
 }
 
 impl Fold {
     /// Nothing is met yet.
     pub fn new(rules: Rules) -> Self {
-        let (positions, others) = (FxHashMap::default(), FxHashMap::default());
-        Self { rules, slots: Vec::new(), positions, met: Met::default(), others }
+        Self { rules, slots: Slots::default(), met: Met::default() }
     }
 
     /// Folds a chunk, which starts `at` bytes into the log and is looked at now, at `received`.
@@ -142,10 +62,11 @@ impl Fold {
         folded: &mut Folded,
     ) {
         if let Form::Text(format) = form {
-            self.text(format, bytes, at, received, folded);
+            let mark = mark_len(bytes, at == 0);
+            self.text(format, &bytes[mark..], at + mark as u64, received, folded);
             return;
         }
-        form.records(bytes, |offset, record| {
+        form.records(bytes, at == 0, |offset, record| {
             if let Err(reason) = self.json(record, received, folded) {
                 folded.rejects.push(Reject::new(at + offset as u64, reason, record));
             }
@@ -248,46 +169,25 @@ impl Fold {
         fill(&mut event.release, self.rules.release.as_ref());
         folded.seen.count(event.timestamp, event.clamped);
         let fingerprint = Fingerprint::of(&event);
-        if let Some(position) = self.positions.get(&fingerprint).copied() {
+        if let Some(position) = self.slots.find(&fingerprint) {
             self.add(position, event.timestamp);
             return Some(position);
         }
         let (window, tally) = (Window::of(event.timestamp), Tally::one(event.timestamp));
-        let position = self.slots.len();
-        self.positions.insert(fingerprint, position);
-        self.slots.push(Slot { fingerprint, window, tally: NOTHING });
+        let position = self.slots.push(fingerprint, window);
         let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
         folded.first.push(Entry { fingerprint, window, tally, details });
         Some(position)
     }
 
-    /// Counts one event of the error in a slot.
+    /// Counts one event of an error that was met.
     fn add(&mut self, position: usize, at: Timestamp) {
-        let slot = &mut self.slots[position];
-        let (window, tally) = (Window::of(at), Tally::one(at));
-        if slot.window != window && slot.tally.count > 0 {
-            let other = self.others.entry((position, slot.window)).or_insert(NOTHING);
-            other.fold(&slot.tally);
-            slot.tally = NOTHING;
-        }
-        slot.window = window;
-        slot.tally.fold(&tally);
+        self.slots.add(position, Window::of(at), &Tally::one(at));
     }
 
     /// All tallies since the last time, without words. A window of an error may come twice.
     pub fn drain(&mut self) -> impl Iterator<Item = Entry> {
-        let entry =
-            |fingerprint, window, tally| Entry { fingerprint, window, tally, details: None };
-        let Self { slots, others, .. } = self;
-        let mut entries = Vec::with_capacity(others.len());
-        for ((position, window), tally) in others.drain() {
-            entries.push(entry(slots[position].fingerprint, window, tally));
-        }
-        let open = slots.iter_mut().filter(|slot| slot.tally.count > 0);
-        let open = open.map(move |slot| {
-            entry(slot.fingerprint, slot.window, std::mem::replace(&mut slot.tally, NOTHING))
-        });
-        entries.into_iter().chain(open)
+        self.slots.drain()
     }
 
     /// Errors met so far.

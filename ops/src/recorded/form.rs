@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::array;
+use super::array::{self, Elements};
 use crate::log::{Assumed, Format};
+
+/// What some systems put before UTF-8.
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How a log is written.
 #[derive(Clone, Debug)]
@@ -31,7 +34,8 @@ impl Form {
     /// assert_eq!(form(b"[Sun Dec 04 04:47:44 2005] [notice] up\n").name(), "apache");
     /// ```
     pub fn detect(head: &[u8], assumed: &Assumed) -> Self {
-        let start = without_mark(head).trim_ascii_start();
+        let head = head.strip_prefix(MARK).unwrap_or(head);
+        let start = head.trim_ascii_start();
         match start.split_first() {
             Some((b'{', _)) => Self::Ndjson,
             Some((b'[', rest)) if matches!(rest.trim_ascii_start().first(), Some(b'{' | b']')) => {
@@ -66,15 +70,15 @@ impl Form {
     }
 
     /// Where in `bytes` the first record starts that does so at `from` or later; `None` if that takes
-    /// more bytes. Not for `from` 0. `bytes` begin where a record starts or, if the form is
-    /// [seekable](Self::is_seekable), anywhere.
-    pub fn first_start(&self, bytes: &[u8], from: usize) -> Option<usize> {
+    /// more bytes. Not for `from` 0. `bytes` begin where the log does, if `is_beginning`, else where a
+    /// record starts or, if the form is [seekable](Self::is_seekable), anywhere.
+    pub fn first_start(&self, bytes: &[u8], is_beginning: bool, from: usize) -> Option<usize> {
         match self {
             Self::Ndjson => {
                 let before = from.saturating_sub(1);
                 memchr(b'\n', bytes.get(before..)?).map(|at| before + at + 1)
             }
-            Self::Array => array::first_start(bytes, from),
+            Self::Array => array::first_start(bytes, is_beginning, from),
             Self::Text(format) => {
                 // half a line may look like another
                 let whole = memrchr(b'\n', bytes)? + 1;
@@ -85,20 +89,27 @@ impl Form {
 
     /// Where the last record ends that is certainly whole; what follows may be half of one, or
     /// nothing. `bytes` are as for [`first_start`](Self::first_start).
-    pub fn last_end(&self, bytes: &[u8]) -> Option<usize> {
+    pub fn last_end(&self, bytes: &[u8], is_beginning: bool) -> Option<usize> {
         match self {
             Self::Ndjson => memrchr(b'\n', bytes).map(|at| at + 1),
-            Self::Array => array::last_end(bytes),
+            Self::Array => array::last_end(bytes, is_beginning),
             Self::Text(format) => last_text_end(format, bytes),
         }
     }
 
     /// Hands the records of `bytes`, which begin with one, to `take`, each with its offset. `bytes`
-    /// end with a whole record, or with one that is taken as it is.
-    pub fn records<'a>(&self, bytes: &'a [u8], mut take: impl FnMut(usize, &'a [u8])) {
+    /// begin where the log does, if `is_beginning`, and end with a whole record, or with one that is
+    /// taken as it is.
+    pub fn records<'a>(
+        &self,
+        bytes: &'a [u8],
+        is_beginning: bool,
+        mut take: impl FnMut(usize, &'a [u8]),
+    ) {
+        let mark = mark_len(bytes, is_beginning);
         match self {
             Self::Ndjson => {
-                let mut start = 0;
+                let mut start = mark;
                 for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {
                     let line = bytes[start..end].trim_ascii_end();
                     if !line.is_empty() {
@@ -108,22 +119,27 @@ impl Form {
                 }
             }
             Self::Array => {
-                let mut rest = 0;
-                for (at, element) in array::elements(bytes) {
+                let mut elements = Elements::new(bytes, is_beginning);
+                for (at, element) in elements.by_ref() {
                     take(at, element);
-                    rest = at + element.len();
                 }
-                if let Some(at) = array::first_start(&bytes[rest..], 0) {
-                    take(rest + at, bytes[rest + at..].trim_ascii_end());
+                if let Some(at) = elements.start() {
+                    take(at, bytes[at..].trim_ascii_end());
                 }
             }
             Self::Text(format) => {
-                for record in format.records(bytes) {
-                    take(record.offset, &bytes[record.offset..record.offset + record.len]);
+                for record in format.records(&bytes[mark..]) {
+                    let at = mark + record.offset;
+                    take(at, &bytes[at..at + record.len]);
                 }
             }
         }
     }
+}
+
+/// Bytes of the mark before a log's first record.
+pub(super) fn mark_len(bytes: &[u8], is_beginning: bool) -> usize {
+    if is_beginning && bytes.starts_with(MARK) { MARK.len() } else { 0 }
 }
 
 /// A record is whole if its last line is; of one that is not, nothing is taken.
@@ -145,11 +161,6 @@ fn last_text_end(format: &Format, bytes: &[u8]) -> Option<usize> {
     last
 }
 
-/// `head` without the mark that some systems put before UTF-8.
-fn without_mark(head: &[u8]) -> &[u8] {
-    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +168,7 @@ mod tests {
 
     fn records(form: &Form, bytes: &str) -> Vec<(usize, String)> {
         let mut found = Vec::new();
-        form.records(bytes.as_bytes(), |at, record| {
+        form.records(bytes.as_bytes(), true, |at, record| {
             found.push((at, String::from_utf8(record.to_vec()).unwrap()));
         });
         found
@@ -170,11 +181,19 @@ mod tests {
             records(&Form::Ndjson, "{}\n\r\n {1} \r\n\n{2}"),
             [own(0, "{}"), own(5, " {1}"), own(13, "{2}")]
         );
-        assert_eq!(Form::Ndjson.first_start(b"ab\ncd\n", 3), Some(3));
-        assert_eq!(Form::Ndjson.first_start(b"ab\ncd\n", 4), Some(6));
-        assert_eq!(Form::Ndjson.first_start(b"ab\ncd", 4), None);
-        assert_eq!(Form::Ndjson.last_end(b"ab\ncd"), Some(3));
-        assert_eq!(Form::Ndjson.last_end(b"ab"), None);
+        assert_eq!(Form::Ndjson.first_start(b"ab\ncd\n", true, 3), Some(3));
+        assert_eq!(Form::Ndjson.first_start(b"ab\ncd\n", true, 4), Some(6));
+        assert_eq!(Form::Ndjson.first_start(b"ab\ncd", true, 4), None);
+        assert_eq!(Form::Ndjson.last_end(b"ab\ncd", true), Some(3));
+        assert_eq!(Form::Ndjson.last_end(b"ab", true), None);
+    }
+
+    #[test]
+    fn a_mark_before_the_log_is_no_record() {
+        for form in [Form::Ndjson, Form::Array] {
+            assert_eq!(records(&form, "\u{feff}{}\n"), [(3, "{}".to_owned())]);
+        }
+        assert_eq!(records(&Form::Ndjson, "\u{feff}").len(), 0);
     }
 
     #[test]
@@ -189,10 +208,10 @@ mod tests {
         let log = b"2024-01-02 03:04:05 ERROR a\n2024-01-02 03:04:06 ERROR b\n\tat f\n\tat ";
         let Form::Text(format) = Form::detect(log, &assumed) else { panic!("not text") };
         let form = Form::Text(format);
-        assert_eq!(form.last_end(log), Some(28));
-        assert_eq!(form.last_end(&log[..56]), Some(56));
-        assert_eq!(form.first_start(log, 1), Some(28));
-        assert_eq!(form.first_start(&log[..30], 1), None);
+        assert_eq!(form.last_end(log, true), Some(28));
+        assert_eq!(form.last_end(&log[..56], true), Some(56));
+        assert_eq!(form.first_start(log, true, 1), Some(28));
+        assert_eq!(form.first_start(&log[..30], true, 1), None);
         assert_eq!(records(&form, str::from_utf8(log).unwrap()).len(), 2);
     }
 

@@ -14,3 +14,6 @@ pub mod fold;
 pub mod form;
 mod met;
 pub mod quick;
+pub mod seen;
+mod slots;
+mod usual_time;

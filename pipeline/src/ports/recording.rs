@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use errsift_ops::{
     id::{Epoch, Nonce, Part, Shard, Term},
-    recorded::{fold::Folded, form::Form},
+    recorded::{form::Form, seen::Folded},
 };
 use serde::{Deserialize, Serialize};
 

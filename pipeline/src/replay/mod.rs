@@ -19,17 +19,18 @@
 mod agree;
 mod graph;
 mod worker;
+mod workers;
 
 use std::{
-    num::NonZeroUsize,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use timely::{CommunicationConfig, WorkerConfig};
+use timely::WorkerConfig;
 
+pub use self::workers::Workers;
 use crate::{
     counters::{Counter, Counters},
     ports::{clock::Clock, errors::Errors, recording::Recordings},
@@ -76,10 +77,10 @@ struct Shared {
     stops: Sender<Stop>,
 }
 
-/// Starts workers as `communication` says.
+/// Starts `workers`.
 ///
-/// An error means that other processes could not be reached.
-pub fn start(communication: CommunicationConfig, replay: Replay) -> Result<Replaying, String> {
+/// An error means that the system has no room for a thread.
+pub fn start(workers: Workers, replay: Replay) -> Result<Replaying, String> {
     let (stops_sender, stops) = unbounded();
     let (ending, ended) = bounded::<()>(0);
     let (counters, distinct) = (Arc::<Counters>::default(), Arc::<Counter>::default());
@@ -91,9 +92,10 @@ pub fn start(communication: CommunicationConfig, replay: Replay) -> Result<Repla
         stops: stops_sender,
     });
     let worker = WorkerConfig::default().idle_spin(Duration::ZERO);
-    let config = timely::Config { communication, worker };
     let ending = Mutex::new(Some(ending));
-    let guards = timely::execute(config, move |worker| worker::run(worker, &shared))?;
+    let Workers { builders, others } = workers;
+    let run = move |worker: &mut _| worker::run(worker, &shared);
+    let guards = timely::execute::execute_from(builders, others, worker, run)?;
     let join = thread::Builder::new().name("replay".to_owned()).spawn(move || {
         // a worker that panicked has ended the process already
         drop(guards.join());
@@ -101,12 +103,4 @@ pub fn start(communication: CommunicationConfig, replay: Replay) -> Result<Repla
     });
     join.map_err(|fault| fault.to_string())?;
     Ok(Replaying { stops, ended, counters, distinct })
-}
-
-/// Workers within one process.
-pub fn alone(workers: NonZeroUsize) -> CommunicationConfig {
-    match workers.get() {
-        1 => CommunicationConfig::Thread,
-        workers => CommunicationConfig::Process(workers),
-    }
 }

@@ -6,7 +6,7 @@ use crossbeam_channel::{Sender, unbounded};
 use errsift_ops::{
     flight::Entry,
     id::{Epoch, Part, Seq},
-    recorded::fold::{Fold, Folded},
+    recorded::{fold::Fold, seen::Folded},
 };
 use timely::{
     dataflow::{InputHandleVec, ProbeHandle},

@@ -10,9 +10,13 @@ use errsift_ops::{
     log::{Assumed, Format as TextFormat, Level, Year},
     timestamp::Timestamp,
 };
+use sha2::{Digest, Sha256};
 
 use super::cluster::ClusterArgs;
-use crate::{replay::logs::Asked, settings::TableSettings};
+use crate::{
+    replay::{input::Input, logs::Asked},
+    settings::TableSettings,
+};
 
 /// Which logs to replay, and how.
 #[derive(Debug, Args)]
@@ -110,6 +114,23 @@ pub struct ReplayArgs {
     /// Where to count.
     #[command(flatten, next_help_heading = "Stores")]
     pub tables: TableSettings,
+}
+
+impl ReplayArgs {
+    /// A hash of everything that decides what is read, how it is cut and what it becomes: alike in
+    /// all processes of a replay.
+    pub fn digest(&self, inputs: &[Input], workers: NonZeroUsize) -> [u8; 32] {
+        let Self { format, level, default_time, pattern, year, utc_offset, .. } = self;
+        let Self { service, environment, release, source, is_final, .. } = self;
+        let Self { chunk_bytes, range_bytes, .. } = self;
+        let read =
+            format!("{format:?} {level:?} {default_time:?} {pattern:?} {year:?} {utc_offset}");
+        let filled = format!("{service:?} {environment:?} {release:?} {source:?} {is_final}");
+        let cut =
+            format!("{chunk_bytes} {range_bytes} {workers} {} {inputs:?}", self.cluster.processes);
+        let version = env!("CARGO_PKG_VERSION");
+        Sha256::digest(format!("{version} {read} {filled} {cut}")).into()
+    }
 }
 
 /// How a log is written.

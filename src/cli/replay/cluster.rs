@@ -3,7 +3,6 @@
 use std::{fs, num::NonZeroUsize};
 
 use clap::Args;
-use timely::CommunicationConfig;
 
 use crate::replay::input::Share;
 
@@ -43,21 +42,8 @@ impl ClusterArgs {
         Err(format!("--process: expected a number below --processes, which is {processes}"))
     }
 
-    /// How its workers reach each other; an error names the setting that is wrong.
-    pub fn communication(&self, workers: NonZeroUsize) -> Result<CommunicationConfig, String> {
-        if !self.is_many() {
-            return Ok(errsift_pipeline::replay::alone(workers));
-        }
-        Ok(CommunicationConfig::Cluster {
-            threads: workers.get(),
-            process: self.process,
-            addresses: self.addresses()?,
-            report: false,
-            zerocopy: false,
-        })
-    }
-
-    fn addresses(&self) -> Result<Vec<String>, String> {
+    /// Where each process listens, in order; an error names the setting that is wrong.
+    pub fn addresses(&self) -> Result<Vec<String>, String> {
         let processes = self.processes.get();
         let Some(path) = &self.hosts else {
             return Ok((0..processes).map(|at| format!("localhost:{}", PORT + at)).collect());

@@ -19,10 +19,9 @@ use errsift_ops::recorded::fold::Rules;
 use errsift_pipeline::{
     memory::MemoryErrors,
     ports::clock::Clock,
-    replay::{self, Replay},
+    replay::{self, Replay, Workers},
     stop::Stop,
 };
-use timely::CommunicationConfig;
 
 pub use self::args::ReplayArgs;
 use self::{
@@ -42,6 +41,7 @@ use crate::{
         account::Account,
         input::{Input, Share, inputs},
         logs::{Logs, Reading, State},
+        peers::{Peers, PeersFault},
         tables::{Tables, TablesFault},
     },
     schema::SchemaFault,
@@ -69,7 +69,8 @@ struct Prepared {
     rules: Rules,
     memory: Option<MemoryErrors>,
     faults: Vec<String>,
-    communication: CommunicationConfig,
+    /// The other processes, if there are any.
+    peers: Option<Peers>,
 }
 
 fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
@@ -89,7 +90,7 @@ fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
         }
     }
     let rejects = args.rejects.as_deref().map(Rejects::open).transpose().map_err(config)?;
-    let communication = args.cluster.communication(workers(args)).map_err(config)?;
+    let peers = peers(args, &found).map_err(config)?;
     let runtime = runtime().map_err(|_| (exit::OS, "the async runtime cannot start".to_owned()))?;
     let memory = args.dry_run.then(MemoryErrors::default);
     let tables = match &memory {
@@ -115,7 +116,17 @@ fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
         inputs: found,
     };
     let logs = Arc::new(logs);
-    Ok(Prepared { _runtime: runtime, logs, watch, clock, rules, memory, faults, communication })
+    Ok(Prepared { _runtime: runtime, logs, watch, clock, rules, memory, faults, peers })
+}
+
+/// The processes of this replay, if there are several.
+fn peers(args: &ReplayArgs, found: &[Input]) -> Result<Option<Peers>, String> {
+    if !args.cluster.is_many() {
+        return Ok(None);
+    }
+    let addresses = args.cluster.addresses()?;
+    let digest = args.digest(found, workers(args));
+    Ok(Some(Peers { process: args.cluster.process, addresses, digest }))
 }
 
 fn rules(args: &ReplayArgs, clock: &dyn Clock) -> Rules {
@@ -175,7 +186,11 @@ impl Prepared {
             errors: self.logs.tables.errors(),
             clock: Arc::clone(&self.clock),
         };
-        let replaying = match replay::start(self.communication.clone(), replay) {
+        let workers = match self.workers(args) {
+            Ok(workers) => workers,
+            Err((code, reason)) => return fail(code, &reason),
+        };
+        let replaying = match replay::start(workers, replay) {
             Ok(replaying) => replaying,
             Err(reason) => return fail(exit::OS, &reason),
         };
@@ -205,6 +220,20 @@ impl Prepared {
         };
         let printed = printed.and_then(|()| summary.print(args.json, &mut out));
         output::printed(printed.map(|()| code))
+    }
+
+    /// The workers, once all processes are there.
+    fn workers(&self, args: &ReplayArgs) -> Result<Workers, (u8, String)> {
+        let threads = workers(args);
+        let Some(peers) = &self.peers else {
+            return Workers::alone(threads).map_err(|reason| (exit::OS, reason));
+        };
+        let sockets = peers.connect(complain).map_err(|fault| match fault {
+            PeersFault::Arguments(_) => (exit::CONFIG, fault.to_string()),
+            PeersFault::Io(..) => (exit::OS, fault.to_string()),
+        })?;
+        Workers::connected(threads, peers.process, sockets)
+            .map_err(|error| (exit::OS, error.to_string()))
     }
 
     /// What the process ends with.

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use errsift_ops::recorded::fold::Reject;
+use errsift_ops::recorded::seen::Reject;
 use serde::Serialize;
 
 /// The file.

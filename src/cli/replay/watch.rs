@@ -9,7 +9,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, bounded, select, tick};
-use errsift_ops::recorded::fold::Folded;
+use errsift_ops::recorded::seen::Folded;
 use errsift_pipeline::{
     ports::{clock::Clock, recording::Plan},
     replay::Replaying,
