@@ -16,8 +16,8 @@ use errsift_ops::{
 use crate::ports::{
     dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::{
-        Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-        ErrorsWriter, Guards, Range, Settled,
+        Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
+        Guards, Range, Settled, Stored,
     },
     heal::Heal,
     holder::{Beat, Holder},
@@ -331,11 +331,7 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         match self.faults.next() {
             None => self.store.insert_details(shard, rows),
             Some(how) => {

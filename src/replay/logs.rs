@@ -10,7 +10,7 @@ use std::{
 use errsift_ops::{
     id::Epoch,
     log::{Assumed, Format, PatternError, Year},
-    recorded::{boundaries::Boundaries, fold::Rules, form::Form, seen::Folded},
+    recorded::{boundaries::Boundaries, form::Form, rules::Rules, seen::Folded},
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::{

@@ -1,10 +1,12 @@
 //! Records into tallies, before they travel anywhere.
 
 use super::{
+    exported,
     form::{Form, mark_len},
     met::{Met, Writing},
     quick::{self, Quick},
-    seen::{Folded, Reject, Seen},
+    rules::Rules,
+    seen::{Folded, Reject},
     slots::Slots,
 };
 use crate::{
@@ -20,21 +22,6 @@ use crate::{
 
 /// Bytes of one record; longer ones are rejected, as a server rejects such a body.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
-
-/// What to make of records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// Records below this level are left out; those of unknown level are kept.
-    pub level: Option<Level>,
-    /// The time of records that have none.
-    pub default_time: Option<Timestamp>,
-    /// The service of records that name none.
-    pub service: Option<String>,
-    /// Their environment.
-    pub environment: Option<String>,
-    /// Their release.
-    pub release: Option<String>,
-}
 
 /// Folds chunks into one tally per error and window until they are [drained](Self::drain).
 ///
@@ -82,6 +69,9 @@ impl Fold {
         if record.len() > RECORD_BYTES_MAX {
             return Err(format!("longer than {RECORD_BYTES_MAX} bytes"));
         }
+        if exported::is_one(record) {
+            return self.exported(record, folded);
+        }
         let quick = quick::scan(record);
         if let Some(quick) = &quick
             && self.again(quick, received, folded)
@@ -96,6 +86,27 @@ impl Fold {
         Ok(())
     }
 
+    /// Counts the events that a line of an export stands for. They have what the rules fill in, and
+    /// their times were looked at when they were counted first.
+    fn exported(&mut self, record: &[u8], folded: &mut Folded) -> Result<(), String> {
+        let (entry, level) = exported::read(record)?;
+        let Entry { fingerprint, window, tally, .. } = &entry;
+        if !self.rules.admit(level.as_deref(), tally.count, &mut folded.seen) {
+            return Ok(());
+        }
+        folded.seen.add_tally(tally);
+        if let Some(position) = self.slots.find(fingerprint) {
+            self.slots.add(position, *window, tally);
+            return Ok(());
+        }
+        // words may come later, if this line has none
+        if entry.details.is_some() {
+            self.slots.push(*fingerprint, *window);
+        }
+        folded.first.push(entry);
+        Ok(())
+    }
+
     /// Counts an event of an error that was met before; `false` if it was not.
     fn again(&mut self, quick: &Quick<'_>, received: Timestamp, folded: &mut Folded) -> bool {
         let service = quick.service.unwrap_or_default();
@@ -103,7 +114,7 @@ impl Fold {
         let Some(position) = self.met.find(Writing::Json, service, quick.message) else {
             return false;
         };
-        if self.is_wanted(quick.level, &mut folded.seen) {
+        if self.rules.admit(quick.level, 1, &mut folded.seen) {
             let (at, clamped) = body::not_ahead(at, received);
             folded.seen.count(at, clamped);
             self.add(position, at);
@@ -131,7 +142,7 @@ impl Fold {
             let service = record.service.as_deref().unwrap_or_default();
             let found = self.met.find(Writing::Text, service.as_bytes(), record.message.as_bytes());
             if let Some(position) = found {
-                if self.is_wanted(level, &mut folded.seen) {
+                if self.rules.admit(level, 1, &mut folded.seen) {
                     folded.seen.count(time, clamped);
                     self.add(position, time);
                 }
@@ -145,28 +156,12 @@ impl Fold {
         }
     }
 
-    /// Whether an event of this level is counted.
-    fn is_wanted(&self, level: Option<&str>, seen: &mut Seen) -> bool {
-        let Some(least) = self.rules.level else { return true };
-        match level.and_then(Level::of_word) {
-            Some(level) if level < least => {
-                seen.below_level += 1;
-                return false;
-            }
-            Some(_) => {}
-            None => seen.unknown_level += 1,
-        }
-        true
-    }
-
     /// Counts an event; returns where its error is, unless it is not wanted.
     fn event(&mut self, mut event: Event, folded: &mut Folded) -> Option<usize> {
-        if !self.is_wanted(event.level.as_deref(), &mut folded.seen) {
+        if !self.rules.admit(event.level.as_deref(), 1, &mut folded.seen) {
             return None;
         }
-        fill(&mut event.service, self.rules.service.as_ref());
-        fill(&mut event.environment, self.rules.environment.as_ref());
-        fill(&mut event.release, self.rules.release.as_ref());
+        self.rules.fill(&mut event);
         folded.seen.count(event.timestamp, event.clamped);
         let fingerprint = Fingerprint::of(&event);
         if let Some(position) = self.slots.find(&fingerprint) {
@@ -217,18 +212,12 @@ fn event_of(
     }
 }
 
-/// An empty text counts as none, as in the fingerprint.
-fn fill(text: &mut Option<String>, missing: Option<&String>) {
-    if missing.is_some() && text.as_ref().is_none_or(String::is_empty) {
-        *text = missing.cloned();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::recorded::seen::Seen;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

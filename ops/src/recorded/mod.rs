@@ -10,10 +10,13 @@
 
 pub mod array;
 pub mod boundaries;
+mod cursor;
+mod exported;
 pub mod fold;
 pub mod form;
 mod met;
 pub mod quick;
+pub mod rules;
 pub mod seen;
 mod slots;
 mod usual_time;

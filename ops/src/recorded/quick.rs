@@ -4,7 +4,7 @@
 //! and time; all else need only be right. What is read here is certainly an event, and the same one
 //! that [`body`](crate::body) reads; whatever is unusual is left to that.
 
-use super::usual_time;
+use super::{cursor::Cursor, usual_time};
 use crate::{event::EventId, timestamp::Timestamp};
 
 /// An event's fields as they stand in its line: text between quotes, with its escapes.
@@ -42,7 +42,7 @@ pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
             return None;
         }
         seen |= 1 << field;
-        cursor.value(field, &mut quick)?;
+        value(&mut cursor, field, &mut quick)?;
         match cursor.next()? {
             b',' => {}
             b'}' => break,
@@ -77,161 +77,69 @@ fn field(name: &[u8]) -> Option<u16> {
     })
 }
 
-/// Text between quotes.
-#[derive(Clone, Copy)]
-struct Raw<'a> {
-    bytes: &'a [u8],
-    text: &'a str,
-    has_escapes: bool,
-}
-
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn bytes(&self) -> &'a [u8] {
-        self.text.as_bytes()
-    }
-
-    fn blanks(&mut self) {
-        while self.bytes().get(self.at) == Some(&b' ') {
-            self.at += 1;
-        }
-    }
-
-    /// The next byte that is not blank.
-    fn next(&mut self) -> Option<u8> {
-        self.blanks();
-        let byte = self.bytes().get(self.at)?;
-        self.at += 1;
-        Some(*byte)
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then_some(())
-    }
-
-    fn value(&mut self, field: u16, quick: &mut Quick<'a>) -> Option<()> {
-        self.blanks();
-        match (self.bytes().get(self.at)?, field) {
-            (b'"', TAGS) => return None,
-            (b'"', _) => {}
-            (b'n', field) if field != MESSAGE => return self.null(),
-            (b'{', TAGS) => return self.tags(),
-            (b'0'..=b'9', TIMESTAMP) => {
-                quick.timestamp = Some(self.number()?);
-                return Some(());
-            }
-            _ => return None,
-        }
-        let value = self.string()?;
-        match field {
-            MESSAGE => quick.message = value.bytes,
-            SERVICE => quick.service = Some(value.bytes),
-            LEVEL => quick.level = Some(value.plain()?),
-            TIMESTAMP => quick.timestamp = Some(usual_time::parse(value.plain()?)?),
-            EVENT_ID => drop(EventId::parse(value.plain()?)?),
-            _ => {}
-        }
-        Some(())
-    }
-
-    fn null(&mut self) -> Option<()> {
-        self.bytes()[self.at..].starts_with(b"null").then(|| self.at += 4)
-    }
-
-    /// A whole number that is exact as a floating one.
-    fn number(&mut self) -> Option<Timestamp> {
-        let digits = self.bytes()[self.at..].iter().take_while(|byte| byte.is_ascii_digit());
-        let end = self.at + digits.count();
-        let text = &self.text[self.at..end];
-        let has_more = matches!(self.bytes().get(end), Some(b'.' | b'e' | b'E'));
-        if has_more || text.len() > 15 || (text.len() > 1 && text.starts_with('0')) {
-            return None;
-        }
-        self.at = end;
-        let number: u64 = text.parse().ok()?;
-        #[expect(clippy::cast_precision_loss, reason = "fifteen digits fit")]
-        Timestamp::from_number(number as f64)
-    }
-
-    fn tags(&mut self) -> Option<()> {
-        self.expect(b'{')?;
-        self.blanks();
-        if self.bytes().get(self.at) == Some(&b'}') {
-            self.at += 1;
+fn value<'a>(cursor: &mut Cursor<'a>, field: u16, quick: &mut Quick<'a>) -> Option<()> {
+    cursor.blanks();
+    match (cursor.bytes().get(cursor.at)?, field) {
+        (b'"', TAGS) => return None,
+        (b'"', _) => {}
+        (b'n', field) if field != MESSAGE => return cursor.null(),
+        (b'{', TAGS) => return tags(cursor),
+        (b'0'..=b'9', TIMESTAMP) => {
+            quick.timestamp = Some(number(cursor)?);
             return Some(());
         }
-        let mut keys: [&[u8]; TAGS_MAX] = [&[]; TAGS_MAX];
-        for count in 0..TAGS_MAX {
-            let key = self.string()?;
-            if key.has_escapes || keys[..count].contains(&key.bytes) {
-                return None;
-            }
-            keys[count] = key.bytes;
-            self.expect(b':')?;
-            self.string()?;
-            match self.next()? {
-                b',' => {}
-                b'}' => return Some(()),
-                _ => return None,
-            }
-        }
-        None
+        _ => return None,
     }
-
-    /// A string whose escapes are right.
-    fn string(&mut self) -> Option<Raw<'a>> {
-        self.expect(b'"')?;
-        let bytes = self.bytes();
-        let start = self.at;
-        let mut at = start;
-        let mut has_escapes = false;
-        loop {
-            at = quote_or_backslash(bytes, at)?;
-            if bytes[at] == b'"' {
-                break;
-            }
-            has_escapes = true;
-            // \u takes a closer look, for surrogates
-            if !matches!(bytes.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
-            {
-                return None;
-            }
-            at += 2;
-        }
-        self.at = at + 1;
-        Some(Raw { bytes: &bytes[start..at], text: &self.text[start..at], has_escapes })
+    let value = cursor.string()?;
+    match field {
+        MESSAGE => quick.message = value.bytes,
+        SERVICE => quick.service = Some(value.bytes),
+        LEVEL => quick.level = Some(value.plain()?),
+        TIMESTAMP => quick.timestamp = Some(usual_time::parse(value.plain()?)?),
+        EVENT_ID => drop(EventId::parse(value.plain()?)?),
+        _ => {}
     }
+    Some(())
 }
 
-impl<'a> Raw<'a> {
-    fn plain(&self) -> Option<&'a str> {
-        (!self.has_escapes).then_some(self.text)
+/// A whole number that is exact as a floating one.
+fn number(cursor: &mut Cursor<'_>) -> Option<Timestamp> {
+    let digits = cursor.bytes()[cursor.at..].iter().take_while(|byte| byte.is_ascii_digit());
+    let end = cursor.at + digits.count();
+    let text = &cursor.text[cursor.at..end];
+    let has_more = matches!(cursor.bytes().get(end), Some(b'.' | b'e' | b'E'));
+    if has_more || text.len() > 15 || (text.len() > 1 && text.starts_with('0')) {
+        return None;
     }
+    cursor.at = end;
+    let number: u64 = text.parse().ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "fifteen digits fit")]
+    Timestamp::from_number(number as f64)
 }
 
-/// Where the next quote or backslash is, eight bytes at a time.
-fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    const QUOTES: u64 = ONES * b'"' as u64;
-    const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let mut at = from;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*eight);
-        // the lowest mark is exact: borrows only go up
-        let found = zero(word ^ QUOTES) | zero(word ^ BACKSLASHES);
-        if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
+fn tags(cursor: &mut Cursor<'_>) -> Option<()> {
+    cursor.expect(b'{')?;
+    cursor.blanks();
+    if cursor.bytes().get(cursor.at) == Some(&b'}') {
+        cursor.at += 1;
+        return Some(());
     }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|found| at + found)
+    let mut keys: [&[u8]; TAGS_MAX] = [&[]; TAGS_MAX];
+    for count in 0..TAGS_MAX {
+        let key = cursor.string()?;
+        if key.has_escapes || keys[..count].contains(&key.bytes) {
+            return None;
+        }
+        keys[count] = key.bytes;
+        cursor.expect(b':')?;
+        cursor.string()?;
+        match cursor.next()? {
+            b',' => {}
+            b'}' => return Some(()),
+            _ => return None,
+        }
+    }
+    None
 }
 
 #[cfg(test)]

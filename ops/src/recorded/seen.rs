@@ -1,7 +1,7 @@
 //! What becomes of records.
 
 use super::fold::RECORD_BYTES_MAX;
-use crate::{flight::Entry, timestamp::Timestamp};
+use crate::{flight::Entry, tally::Tally, timestamp::Timestamp};
 
 /// A record that is not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +50,21 @@ impl Seen {
     }
 
     pub(super) fn count(&mut self, at: Timestamp, clamped: bool) {
-        self.events += 1;
         self.clamped += u64::from(clamped);
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
-        self.last = self.last.max(Some(at));
+        self.add_tally(&Tally::one(at));
+    }
+
+    pub(super) fn add_tally(&mut self, tally: &Tally) {
+        self.events += tally.count;
+        self.first = Some(self.first.map_or(tally.first, |first| first.min(tally.first)));
+        self.last = self.last.max(Some(tally.last));
     }
 }
 
 /// What a chunk has come to, besides the tallies that stay with [`Fold`].
 #[derive(Debug, Default)]
 pub struct Folded {
-    /// Errors that this fold had not met: their first event, with its words.
+    /// Errors that this fold had not met: their first event, with its words, if it has any.
     pub first: Vec<Entry>,
     /// What is not counted.
     pub rejects: Vec<Reject>,

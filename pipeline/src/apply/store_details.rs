@@ -18,7 +18,7 @@ use crate::{
     apply::retry::Retry,
     counters::{Counter, Counters},
     failpoints,
-    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter},
+    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Stored},
     settings::DETAILS_ROWS,
 };
 
@@ -62,9 +62,9 @@ impl DetailsWriter {
         while let Ok((rows, activator)) = self.batches.recv() {
             let call = self.counters.pulse.call();
             failpoints::pass("details_begin");
-            let dead = loop {
+            let Stored { new, dead } = loop {
                 let fault = match self.errors.insert_details(self.shard, &rows) {
-                    Ok(dead) => break dead,
+                    Ok(stored) => break stored,
                     Err(fault) => fault,
                 };
                 self.counters.errors_retries.add(1);
@@ -81,6 +81,7 @@ impl DetailsWriter {
             if dead != DeadLetters::default() {
                 set_aside(&self.counters, dead);
             }
+            self.counters.new_errors.add(new);
             self.counters.details_rows.add((rows.len() as u64).saturating_sub(dead.rows));
             // either end is gone only when the process ends
             let _ =

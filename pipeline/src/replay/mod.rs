@@ -36,7 +36,7 @@ use crate::{
     ports::{clock::Clock, errors::Errors, recording::Recordings},
     stop::Stop,
 };
-use errsift_ops::recorded::fold::Rules;
+use errsift_ops::recorded::rules::Rules;
 
 /// Ranges that may be folded and not applied.
 pub const RANGES_OPEN_MAX: usize = 2;

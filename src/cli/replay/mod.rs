@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use errsift_ops::recorded::fold::Rules;
+use errsift_ops::recorded::rules::Rules;
 use errsift_pipeline::{
     memory::MemoryErrors,
     ports::clock::Clock,
@@ -207,6 +207,7 @@ impl Prepared {
             sums: &sums,
             names: &names,
             distinct: replaying.distinct.get(),
+            new: replaying.counters.new_errors.get(),
             dead: (replaying.counters.set_aside_rows.get(), replaying.counters.set_aside.get()),
             took,
             place: self.logs.tables.describe(),

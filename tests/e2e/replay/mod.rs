@@ -3,6 +3,7 @@
 mod cluster;
 #[cfg(feature = "failpoints")]
 mod crash;
+mod exported;
 mod forms;
 mod live;
 mod place;
