@@ -157,7 +157,7 @@ mod tests {
         for (from, to, said) in [
             ("5c", "5", "errorFingerprint"),
             ("T00:00:30.", "T00:00:31.", "window: expected the start"),
-            (":59.999Z", ":60.999Z", "lastSeen: expected a time"),
+            (":59.999Z", ":61.999Z", "lastSeen: expected a time"),
             ("00:59.999Z", "01:00.000Z", "firstSeen, lastSeen"),
             (":34.224Z", ":29.224Z", "firstSeen, lastSeen"),
             ("42", "0", "count"),
