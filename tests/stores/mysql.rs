@@ -117,7 +117,7 @@ fn a_schema_is_made_once_and_guarded() {
     assert!(matches!(refused, SchemaFault::Setting { name: "parts", .. }), "{refused}");
     server.query("schema", "INSERT INTO schema_migrations VALUES (99, NOW())");
     let refused = errors.migrate().unwrap_err().to_string();
-    assert!(refused.contains("version 99") && refused.contains("up to 3"), "{refused}");
+    assert!(refused.contains("version 99") && refused.contains("up to 4"), "{refused}");
 
     server.query("schema", "DROP TABLE error_counts");
     let denied = errors.reader().read(Shard(1), &fingerprint(1, 1));
