@@ -25,6 +25,7 @@ pub mod operations;
 mod place;
 pub mod query;
 pub mod redis;
+pub mod replay;
 pub mod schema;
 pub mod settings;
 pub mod stores;

@@ -48,37 +48,59 @@ impl fmt::Display for Fault {
 /// An event without a time gets `received`; one more than [`FUTURE_MS_MAX`] ahead of it is brought
 /// back to it and marked `clamped`.
 pub fn read(body: &[u8], received: Timestamp) -> Result<Event, Fault> {
+    let untimed = untimed(body)?;
+    let at = untimed.timestamp.unwrap_or(received);
+    Ok(untimed.at(at, received))
+}
+
+/// Reads one event that was recorded earlier, and is looked at now, at `received`: as [`read`], but
+/// an event without a time gets `missing`, and is a fault if there is none.
+pub fn read_recorded(
+    body: &[u8],
+    received: Timestamp,
+    missing: Option<Timestamp>,
+) -> Result<Event, Fault> {
+    let untimed = untimed(body)?;
+    let at = untimed.timestamp.or(missing).ok_or_else(|| Fault {
+        field: Some("timestamp".to_owned()),
+        reason: "required in a recorded log".to_owned(),
+        forbidden: false,
+    })?;
+    Ok(untimed.at(at, received))
+}
+
+/// The time `at` of an event that is looked at now, at `received`, brought back to that if it is too
+/// far ahead; and whether it was.
+pub fn not_ahead(at: Timestamp, received: Timestamp) -> (Timestamp, bool) {
+    let clamped = at > received.plus_millis(FUTURE_MS_MAX);
+    (if clamped { received } else { at }, clamped)
+}
+
+fn untimed(body: &[u8]) -> Result<Untimed, Fault> {
     // text is known to be UTF-8 from one look at all of it, not from one at each string
     match std::str::from_utf8(body) {
-        Ok(text) => read_json(serde_json::Deserializer::from_str(text), received),
+        Ok(text) => read_json(serde_json::Deserializer::from_str(text)),
         // where it is not is said as of any other fault
-        Err(_) => read_json(serde_json::Deserializer::from_slice(body), received),
+        Err(_) => read_json(serde_json::Deserializer::from_slice(body)),
     }
 }
 
-fn read_json<'de, R: Read<'de>>(
-    mut json: serde_json::Deserializer<R>,
-    received: Timestamp,
-) -> Result<Event, Fault> {
+fn read_json<'de, R: Read<'de>>(mut json: serde_json::Deserializer<R>) -> Result<Untimed, Fault> {
     let field = Cell::new(None);
     let fault = |error| {
         let field = field.take().map(Cow::into_owned);
         Fault { field, reason: reason(&error), forbidden: false }
     };
-    let mut event =
+    let untimed =
         json.deserialize_any(ObjectOnly(EventVisitor { field: &field })).map_err(fault)?;
     json.end().map_err(fault)?;
-    (event.event.timestamp, event.event.clamped) = timed(event.timestamp, received);
-    event.event.received = received;
-    Ok(event.event)
+    Ok(untimed)
 }
 
 /// When an event happened that says `timestamp` and arrived at `received`, and whether its time
 /// was brought back.
 pub(crate) fn timed(timestamp: Option<Timestamp>, received: Timestamp) -> (Timestamp, bool) {
-    let at = timestamp.unwrap_or(received);
-    let clamped = at > received.plus_millis(FUTURE_MS_MAX);
-    (if clamped { received } else { at }, clamped)
+    not_ahead(timestamp.unwrap_or(received), received)
 }
 
 /// An event whose time may still be missing.
@@ -86,6 +108,14 @@ pub(crate) fn timed(timestamp: Option<Timestamp>, received: Timestamp) -> (Times
 struct Untimed {
     event: Event,
     timestamp: Option<Timestamp>,
+}
+
+impl Untimed {
+    /// The event, which happened at `at` or, if that is too far ahead, just now.
+    fn at(self, at: Timestamp, received: Timestamp) -> Event {
+        let (timestamp, clamped) = not_ahead(at, received);
+        Event { timestamp, received, clamped, ..self.event }
+    }
 }
 
 /// Reads the object; `field` holds the name of the field being read whenever an error leaves.
@@ -320,6 +350,19 @@ mod tests {
         assert_eq!(event, Event { timestamp: NOW, received: NOW, ..Event::default() });
         assert_eq!(fault(r#"{"message":null}"#), "message: expected a string, got null");
         assert_eq!(fault("{}"), "message: required");
+    }
+
+    #[test]
+    fn a_recorded_event_has_a_time_of_its_own_or_the_one_for_those_without() {
+        let then = NOW.plus_millis(-9_000);
+        let at = |body: &str, missing| {
+            read_recorded(body.as_bytes(), NOW, missing).map(|event| event.timestamp)
+        };
+        assert_eq!(at(r#"{"message":"m","timestamp":1}"#, None), Ok(Timestamp::from_millis(1_000)));
+        assert_eq!(at(r#"{"message":"m"}"#, Some(then)), Ok(then));
+        let fault = at(r#"{"message":"m","timestamp":null}"#, None).unwrap_err();
+        assert_eq!(fault.to_string(), "timestamp: required in a recorded log");
+        assert_eq!(at(r#"{"message":"m"}"#, Some(NOW.plus_millis(60_001))), Ok(NOW));
     }
 
     #[test]

@@ -7,16 +7,25 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// One journal with its one writer; a process holds one shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Shard(pub u16);
 
+impl Shard {
+    /// The first that is a recorded log instead of a journal.
+    pub const FIRST_RECORDED: Self = Self(1 << 15);
+}
+
 /// Fencing generation of a shard's writer: grows by one each time the shard is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Term(pub u64);
 
 /// Random companion of a [`Term`], so that two writers that both believe in the same term
 /// (a journal restored from a backup) still differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Nonce(pub u64);
 
 /// Number of a flight: contiguous per shard, from 1. 0 means "none yet".

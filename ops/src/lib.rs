@@ -5,6 +5,7 @@
 //!   apply:   by_part ─┬► first_seen                            (a time is an epoch)
 //!                     ├► pending
 //!                     └► window_counts
+//!   replay:  recorded::fold ─► by_part, and on as in apply     (a time is a range)
 //! ```
 //!
 //! Each operator is a file, and the file's name is the method's and, in `PascalCase`, the operator's
@@ -31,6 +32,7 @@ pub mod merge;
 mod object_only;
 pub mod pending;
 pub mod recent_ids;
+pub mod recorded;
 pub mod tally;
 mod text;
 pub mod timestamp;

@@ -40,6 +40,7 @@ mod lookout;
 pub mod memory;
 pub mod operators;
 pub mod ports;
+pub mod replay;
 pub mod settings;
 pub mod start;
 pub mod stop;

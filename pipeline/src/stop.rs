@@ -64,6 +64,9 @@ pub enum Stop {
         /// The number found.
         found: Seq,
     },
+    /// A recorded log cannot be read on.
+    #[error("{0}")]
+    Unreadable(String),
     /// Nothing moves although it could.
     #[error("the pipeline is stuck: {0}")]
     Stuck(String),
@@ -82,7 +85,8 @@ impl Stop {
             Self::Fenced(_) => 75,
             Self::JournalRegressed { .. }
             | Self::JournalBehind { .. }
-            | Self::ErrorsRegressed { .. } => 74,
+            | Self::ErrorsRegressed { .. }
+            | Self::Unreadable(_) => 74,
             Self::Broken(_) | Self::Stuck(_) => 70,
             Self::Newer { .. } | Self::Gap { .. } => 65,
         }

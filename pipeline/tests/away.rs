@@ -20,8 +20,8 @@ use errsift_pipeline::{
     memory::{MemoryErrors, MemoryJournal},
     ports::{
         errors::{
-            Applied, Claim, DeadLetters, DetailsRow, Errors, ErrorsFault, ErrorsReader,
-            ErrorsWriter, Guards, Range, Settled,
+            Applied, Claim, DetailsRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
+            Range, Settled, Stored,
         },
         journal::Backlog,
     },
@@ -66,11 +66,7 @@ impl ErrorsWriter for SwitchedWriter {
         self.here()?.take_guards(claim)
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         self.here()?.insert_details(shard, rows)
     }
 

@@ -5,7 +5,8 @@ use clap_complete::Shell;
 
 use super::{
     config::ConfigArgs, dead::DeadArgs, export::ExportArgs, fingerprint::FingerprintArgs,
-    journal::JournalArgs, key::KeyArgs, man::ManArgs, show::ShowArgs, top::TopArgs,
+    journal::JournalArgs, key::KeyArgs, man::ManArgs, replay::ReplayArgs, show::ShowArgs,
+    top::TopArgs,
 };
 use crate::settings::{
     CheckSettings, Serve,
@@ -37,6 +38,8 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Look at the settings of the stores that durability depends on
     Check(CheckSettings),
+    /// Count the events of recorded logs, each once however often it is replayed
+    Replay(Box<ReplayArgs>),
     /// Watch the loudest errors of a running server
     Top(TopArgs),
     /// Show one error of a running server

@@ -17,6 +17,7 @@ mod man;
 mod output;
 mod panicked;
 mod refuse;
+mod replay;
 mod serve;
 mod show;
 mod standby;
@@ -63,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Journal(of) => journal::run(&of),
         Command::Dead(of) => dead::run(&of),
         Command::Export(args) => export::run(&args),
+        Command::Replay(of) => replay::run(&of),
         Command::Fingerprint(of) => fingerprint::run(&of),
         Command::Key(wanted) => key::run(&wanted),
         Command::Config(args) => config::run(&args, &settings),

@@ -105,6 +105,11 @@ struct Server {
 /// 69 if a store that is needed does not answer, 71 if the address is taken, and with the code of
 /// [`Stop`] if it must not go on.
 pub fn run(settings: &Serve) -> ExitCode {
+    if Shard(settings.stores.shard) >= Shard::FIRST_RECORDED {
+        let first = Shard::FIRST_RECORDED;
+        let wrong = format!("--shard: shards from {first} on are recorded logs, not to be served");
+        return fail(exit::CONFIG, &wrong);
+    }
     let (runtime, backend) = match open(&settings.stores) {
         Ok((runtime, backend)) => (runtime, Arc::new(backend)),
         Err(code) => return code,

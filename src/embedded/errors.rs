@@ -7,7 +7,7 @@ use errsift_pipeline::ports::errors::{Errors, ErrorsReader, ErrorsWriter};
 
 use super::{
     Sync, Turn, connect, dead::Letters, export::Export, faults, inspect::GuardInspector,
-    queries::EmbeddedQueries, reader::Reader, schema, writer::Writer,
+    queries::EmbeddedQueries, reader::Reader, schema, sources::KnownSources, writer::Writer,
 };
 use crate::{
     dead::DeadRows,
@@ -15,6 +15,7 @@ use crate::{
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
+    replay::sources::Sources,
     schema::{SchemaFault, SchemaVersion},
 };
 
@@ -44,6 +45,11 @@ impl EmbeddedErrors {
     /// All rows; makes no file.
     pub fn export(&self) -> Box<dyn ExportRows> {
         Box::new(Export::new(self.path.clone()))
+    }
+
+    /// The recorded logs that the file knows, if it is up to date.
+    pub fn sources(&self) -> Box<dyn Sources> {
+        Box::new(KnownSources::new(self.path.clone(), self.turn.clone()))
     }
 }
 

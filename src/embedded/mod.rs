@@ -24,6 +24,7 @@ mod queries;
 mod reader;
 mod schema;
 mod set_aside;
+mod sources;
 mod writer;
 
 use std::{

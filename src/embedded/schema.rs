@@ -76,6 +76,17 @@ const ERRORS: &[&str] = &[
 ",
     // dead letters that are given up stay in the ledger
     "ALTER TABLE applied_epochs ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;",
+    // recorded logs, each a shard
+    "
+    CREATE TABLE replay_sources (
+        shard INTEGER NOT NULL PRIMARY KEY CHECK (shard BETWEEN 32768 AND 65535),
+        identity BLOB NOT NULL UNIQUE,
+        head_bytes INTEGER,
+        rules BLOB NOT NULL,
+        label TEXT NOT NULL,
+        added_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER))
+    ) STRICT;
+",
 ];
 
 const JOURNAL: &[&str] = &[

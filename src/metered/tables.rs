@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
-    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range, Settled,
+    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
+    Range, Settled, Stored,
 };
 
 use super::Meter;
@@ -47,11 +47,7 @@ impl ErrorsWriter for Handle<Box<dyn ErrorsWriter>> {
         self.meter.timed("take_guards", || self.inner.take_guards(claim))
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         self.meter.timed("insert_details", || self.inner.insert_details(shard, rows))
     }
 

@@ -22,6 +22,7 @@ mod schema;
 mod select;
 mod session;
 mod set_aside;
+mod sources;
 mod writer;
 
 use errsift_ops::{id::Shard, timestamp::Timestamp};
@@ -38,6 +39,7 @@ use crate::{
     inspect::InspectGuards,
     migrated::Migrate,
     query::Queries,
+    replay::sources::Sources,
     schema::{SchemaFault, SchemaVersion, Stand},
     tls::Tls,
 };
@@ -115,6 +117,11 @@ impl MysqlErrors {
     /// All rows of tables as they are.
     pub fn export(&self) -> Box<dyn ExportRows> {
         Box::new(export::Export { session: self.session(None) })
+    }
+
+    /// The recorded logs that the tables know, in tables that are up to date.
+    pub fn sources(&self) -> Box<dyn Sources> {
+        Box::new(sources::KnownSources { session: self.session(self.demand) })
     }
 
     fn session(&self, demand: Option<Demand>) -> Session {

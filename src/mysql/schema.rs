@@ -100,6 +100,17 @@ const MIGRATIONS: &[&[&str]] = &[
     ],
     // dead letters that are given up stay in the ledger
     &["ALTER TABLE applied_epochs ADD COLUMN dropped BIGINT UNSIGNED NOT NULL DEFAULT 0"],
+    // recorded logs, each a shard
+    &["CREATE TABLE IF NOT EXISTS replay_sources (
+        shard SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
+        identity BINARY(32) NOT NULL,
+        head_bytes INT UNSIGNED NULL,
+        rules BINARY(32) NOT NULL,
+        label TEXT NOT NULL,
+        added_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+        UNIQUE KEY by_identity (identity),
+        KEY by_head_bytes (head_bytes)
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"],
 ];
 
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]

@@ -5,7 +5,7 @@ use errsift_pipeline::{
     failpoints,
     ports::errors::{
         Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards,
-        Range, Settled,
+        Range, Settled, Stored,
     },
 };
 
@@ -53,11 +53,7 @@ impl ErrorsWriter for Writer {
         self.session.run(async |live| guards::take(live, claim).await)
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         // in order of the key, so that two writers do not wait for each other in a circle
         let mut sorted: Vec<&DetailsRow> = rows.iter().collect();
         sorted.sort_by_key(|(fingerprint, _)| *fingerprint);
@@ -70,7 +66,7 @@ impl ErrorsWriter for Writer {
             Err(failure) if failure.is_of_data() => {
                 set_aside::store_words(live, shard, &with_tags).await
             }
-            stored => stored.map(|()| DeadLetters::default()),
+            stored => stored.map(|new| Stored { new, dead: DeadLetters::default() }),
         })
     }
 
@@ -120,12 +116,13 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 }
 
 /// Stores words unless they are stored.
-pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
+pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<u64, Failure> {
+    let mut new = 0;
     let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
     for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
-        live.run(&sql).await?;
+        new += live.run(&sql).await?;
     }
-    Ok(())
+    Ok(new)
 }
 
 /// Everything between START TRANSACTION and its end. The guard comes first: its row locks keep

@@ -8,6 +8,7 @@ mod http;
 mod process;
 pub mod resolve;
 mod stores;
+mod tables;
 mod tls;
 
 use std::{num::NonZeroUsize, time::Duration};
@@ -19,6 +20,7 @@ pub use self::{
     http::HttpSettings,
     process::{LogFormat, ProcessSettings},
     stores::StoreSettings,
+    tables::TableSettings,
     tls::TlsSettings,
 };
 

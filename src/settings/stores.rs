@@ -10,7 +10,7 @@ use crate::durability::Durability;
 const REDIS_URL_HELP: &str = "Redis for the journal, as redis://[user:password@]host[:port][/db], or as \
      redis+sentinel://[user:password@]host[:port],host[:port],…/MASTER[/db] where sentinels name the master, with \
      ?sentinel-user=…&sentinel-password=… if they want them, or with rediss for TLS (and sentinel-tls=no if the sentinels are without); needs --mysql-url too. Other users of the machine can read flags: give passwords by the environment";
-const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:password@host[:port]/database, with \
+pub(super) const MYSQL_URL_HELP: &str = "MySQL or MariaDB for the tables, as mysql://user:password@host[:port]/database, with \
      ?ssl-mode=verify-identity for TLS (or required: encrypted, to whoever answers; disabled if \
      absent); needs --redis-url too";
 

@@ -42,6 +42,7 @@ mod promises;
 mod proxy;
 mod redriven;
 mod refuse;
+mod replay;
 mod secrets;
 mod sentinel;
 mod soak;

@@ -9,13 +9,14 @@ use crate::{
     wait,
 };
 
-/// Undoes the second and third version of the schema.
-const BACK: [&str; 4] = [
+/// Undoes the second to fourth version of the schema.
+const BACK: [&str; 5] = [
     "ALTER TABLE error_counts DROP INDEX by_count, DROP INDEX by_last_seen, \
      DROP INDEX by_first_seen",
     "ALTER TABLE error_details DROP INDEX by_stored_at, DROP INDEX by_service, \
      DROP INDEX by_level, DROP INDEX by_environment, DROP INDEX by_message, DROP COLUMN stored_at",
     "ALTER TABLE applied_epochs DROP COLUMN dropped",
+    "DROP TABLE replay_sources",
     "DELETE FROM schema_migrations WHERE version >= 2",
 ];
 

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 fn errors_in(dir: &TempDir) -> EmbeddedErrors {
     let errors = EmbeddedErrors::new(dir.path().join("errsift.db"));
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
     errors
 }
 
@@ -185,8 +185,9 @@ fn a_file_of_the_first_version_is_upgraded() {
          DROP INDEX counts_by_first_seen; DROP INDEX details_by_service; \
          DROP INDEX details_by_level; DROP INDEX details_by_environment; \
          DROP INDEX details_by_message; ALTER TABLE error_details DROP COLUMN stored_at; \
-         ALTER TABLE applied_epochs DROP COLUMN dropped; PRAGMA user_version = 1",
+         ALTER TABLE applied_epochs DROP COLUMN dropped; DROP TABLE replay_sources; \
+         PRAGMA user_version = 1",
     );
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
     crate::queries::answers(&errors);
 }

@@ -33,7 +33,7 @@ fn store(server: &Mariadb, database: &str) -> MysqlErrors {
 fn mysql_keeps_the_contract() {
     let server = Mariadb::start();
     let errors = store(&server, "whole");
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
     conformance::errors::every(&errors);
     // the smallest packet that the details of one error fit
     server.query("mysql", "SET GLOBAL max_allowed_packet = 1048576");
@@ -77,7 +77,7 @@ fn mysql_answers_questions() {
             server.query("upgraded", "CREATE INDEX by_message ON error_details (message(64))");
         }
         server.query("upgraded", "DELETE FROM schema_migrations WHERE version >= 2");
-        assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+        assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
         crate::queries::answers(&errors);
     }
 }
@@ -107,17 +107,17 @@ fn a_schema_is_made_once_and_guarded() {
     thread::scope(|scope| {
         let starts = [(); 2].map(|()| scope.spawn(|| errors.migrate().unwrap()));
         for start in starts {
-            assert_eq!(start.join().unwrap(), SchemaVersion(3));
+            assert_eq!(start.join().unwrap(), SchemaVersion(4));
         }
     });
-    assert_eq!(errors.migrate().unwrap(), SchemaVersion(3));
+    assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
 
     server.query("schema", "UPDATE errsift_settings SET value = '32' WHERE name = 'parts'");
     let refused = errors.migrate().unwrap_err();
     assert!(matches!(refused, SchemaFault::Setting { name: "parts", .. }), "{refused}");
     server.query("schema", "INSERT INTO schema_migrations VALUES (99, NOW())");
     let refused = errors.migrate().unwrap_err().to_string();
-    assert!(refused.contains("version 99") && refused.contains("up to 3"), "{refused}");
+    assert!(refused.contains("version 99") && refused.contains("up to 4"), "{refused}");
 
     server.query("schema", "DROP TABLE error_counts");
     let denied = errors.reader().read(Shard(1), &fingerprint(1, 1));

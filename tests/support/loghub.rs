@@ -10,7 +10,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SETS: [&str; 8] =
+pub const SETS: [&str; 8] =
     ["Apache", "BGL", "HDFS", "Hadoop", "Linux", "OpenStack", "Spark", "Zookeeper"];
 
 const SYNTHETIC_UNIQUE: u32 = 8_628;

@@ -18,6 +18,29 @@ use timely::{
 
 use crate::{epochs::OpenEpochs, ports::errors::CountRow};
 
+/// Who knows which dataflow times are closed, and what the tables are to call them.
+pub(crate) trait ClosedEpochs: 'static {
+    /// Those after `after` that are before `open`, or all after it, in order.
+    fn between(&self, after: Epoch, open: Option<Epoch>) -> Vec<ClosedEpoch>;
+}
+
+/// A dataflow time that is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClosedEpoch {
+    pub(crate) time: Epoch,
+    /// Where guard rows stand afterwards.
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: Seq,
+}
+
+/// A live epoch is its own time.
+impl ClosedEpochs for Arc<OpenEpochs> {
+    fn between(&self, after: Epoch, open: Option<Epoch>) -> Vec<ClosedEpoch> {
+        let closed = OpenEpochs::between(self, after, open).into_iter();
+        closed.map(|(epoch, seq)| ClosedEpoch { time: epoch, epoch, seq }).collect()
+    }
+}
+
 /// All that one worker's parts have to add for one epoch.
 #[derive(Debug)]
 pub(crate) struct EpochCounts {
@@ -56,7 +79,7 @@ pub(crate) trait ApplyCounts<'scope> {
     fn apply_counts(
         self,
         handle: CountsHandle,
-        epochs: Arc<OpenEpochs>,
+        epochs: impl ClosedEpochs,
     ) -> StreamVec<'scope, u64, ()>;
 }
 
@@ -64,7 +87,7 @@ impl<'scope> ApplyCounts<'scope> for StreamVec<'scope, u64, WindowCount<u64>> {
     fn apply_counts(
         self,
         handle: CountsHandle,
-        epochs: Arc<OpenEpochs>,
+        epochs: impl ClosedEpochs,
     ) -> StreamVec<'scope, u64, ()> {
         let worker = self.scope().worker();
         self.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
@@ -75,7 +98,7 @@ impl<'scope> ApplyCounts<'scope> for StreamVec<'scope, u64, WindowCount<u64>> {
                 // held at the first epoch that is not applied
                 let mut held = Some(capability);
                 let mut rows: BTreeMap<Epoch, Vec<CountRow>> = BTreeMap::new();
-                let mut closed: VecDeque<(Epoch, Seq)> = VecDeque::new();
+                let mut closed: VecDeque<ClosedEpoch> = VecDeque::new();
                 let mut noted = Epoch::default();
                 let mut out = None;
                 move |(input, frontier), _output| {
@@ -87,15 +110,15 @@ impl<'scope> ApplyCounts<'scope> for StreamVec<'scope, u64, WindowCount<u64>> {
                     });
                     let open = frontier.frontier().first().copied().map(Epoch);
                     closed.extend(epochs.between(noted, open));
-                    noted = closed.back().map_or(noted, |(epoch, _)| *epoch);
+                    noted = closed.back().map_or(noted, |closed| closed.time);
                     if handle.applied.try_recv().is_ok() {
                         out = None;
                     }
                     if out.is_none()
-                        && let Some((epoch, seq)) = closed.pop_front()
+                        && let Some(ClosedEpoch { time, epoch, seq }) = closed.pop_front()
                     {
-                        out = Some(epoch);
-                        let mut rows = rows.remove(&epoch).unwrap_or_default();
+                        out = Some(time);
+                        let mut rows = rows.remove(&time).unwrap_or_default();
                         rows.sort_unstable();
                         let activator = activator.clone();
                         // room for one, and none is with the thread

@@ -16,14 +16,16 @@ use timely::{
 
 use crate::{
     apply::retry::Retry,
-    counters::Counters,
+    counters::{Counter, Counters},
     failpoints,
-    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter},
+    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Stored},
     settings::DETAILS_ROWS,
 };
 
 /// The worker's end of the thread that writes details: one batch is with it at a time.
 pub(crate) struct DetailsHandle {
+    /// Bytes of text that have come in and are not stored.
+    pub(crate) waiting: Arc<Counter>,
     batches: Sender<(Vec<DetailsRow>, SyncActivator)>,
     stored: Receiver<()>,
 }
@@ -49,7 +51,7 @@ pub(crate) fn details_writer(
     let (send_batch, batches) = bounded(1);
     let (send_stored, stored) = bounded(1);
     let writer = DetailsWriter { batches, stored: send_stored, errors, shard, confirmed, counters };
-    (DetailsHandle { batches: send_batch, stored }, writer)
+    (DetailsHandle { waiting: Arc::default(), batches: send_batch, stored }, writer)
 }
 
 impl DetailsWriter {
@@ -60,9 +62,9 @@ impl DetailsWriter {
         while let Ok((rows, activator)) = self.batches.recv() {
             let call = self.counters.pulse.call();
             failpoints::pass("details_begin");
-            let dead = loop {
+            let Stored { new, dead } = loop {
                 let fault = match self.errors.insert_details(self.shard, &rows) {
-                    Ok(dead) => break dead,
+                    Ok(stored) => break stored,
                     Err(fault) => fault,
                 };
                 self.counters.errors_retries.add(1);
@@ -79,6 +81,7 @@ impl DetailsWriter {
             if dead != DeadLetters::default() {
                 set_aside(&self.counters, dead);
             }
+            self.counters.new_errors.add(new);
             self.counters.details_rows.add((rows.len() as u64).saturating_sub(dead.rows));
             // either end is gone only when the process ends
             let _ =
@@ -125,13 +128,14 @@ impl<'scope> StoreDetails<'scope> for StreamVec<'scope, u64, DetailsRow> {
             move |_capability, info| {
                 let activator = worker.sync_activator_for(info.address.to_vec());
                 let mut waiting: VecDeque<(Capability<u64>, Vec<DetailsRow>)> = VecDeque::new();
-                let mut out: Option<Capability<u64>> = None;
+                let mut out: Option<(Capability<u64>, u64)> = None;
                 move |input, output| {
                     input.for_each_stamp(|time, rows| {
                         let Some(time) = time.retain_least(output.output_index()) else {
                             return;
                         };
                         for row in rows.flat_map(|rows| rows.drain(..)) {
+                            handle.waiting.add(row.1.payload.text_bytes() as u64);
                             match waiting.back_mut() {
                                 Some((at, rows)) if *at == time && rows.len() < DETAILS_ROWS => {
                                     rows.push(row);
@@ -140,13 +144,16 @@ impl<'scope> StoreDetails<'scope> for StreamVec<'scope, u64, DetailsRow> {
                             }
                         }
                     });
-                    if handle.stored.try_recv().is_ok() {
-                        out = None;
+                    if handle.stored.try_recv().is_ok()
+                        && let Some((_time, bytes)) = out.take()
+                    {
+                        handle.waiting.sub(bytes);
                     }
                     if out.is_none()
                         && let Some((time, rows)) = waiting.pop_front()
                     {
-                        out = Some(time);
+                        let bytes = rows.iter().map(|(_, details)| details.payload.text_bytes());
+                        out = Some((time, bytes.sum::<usize>() as u64));
                         // room for one, and none is with the thread
                         let _ = handle.batches.send((rows, activator.clone()));
                     }

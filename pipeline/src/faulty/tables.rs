@@ -4,8 +4,8 @@ use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 
 use super::{Faulty, How};
 use crate::ports::errors::{
-    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range, Settled,
+    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
+    Range, Settled, Stored,
 };
 
 impl<E: Errors> Errors for Faulty<E> {
@@ -36,11 +36,7 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         self.arrive();
         let how = match self.faults.next_change() {
             None => return self.store.insert_details(shard, rows),

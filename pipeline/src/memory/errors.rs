@@ -16,7 +16,7 @@ use errsift_ops::{
 use super::locked;
 use crate::ports::errors::{
     Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range, Settled,
+    ErrorsWriter, Guards, Range, Settled, Stored,
 };
 
 /// Tables in memory; clones and handles share them.
@@ -125,22 +125,19 @@ impl ErrorsWriter for MemoryErrors {
         Ok(*guards)
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         let mut tables = locked(&self.0);
-        let mut dead = DeadLetters::default();
+        let mut stored = Stored::default();
         for (fingerprint, details) in rows {
             if tables.refused.contains(fingerprint) {
                 tables.dead_details.insert((shard, *fingerprint), details.clone());
-                dead.rows += 1;
-            } else {
-                tables.details.entry(*fingerprint).or_insert_with(|| details.clone());
+                stored.dead.rows += 1;
+            } else if !tables.details.contains_key(fingerprint) {
+                tables.details.insert(*fingerprint, details.clone());
+                stored.new += 1;
             }
         }
-        Ok(dead)
+        Ok(stored)
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {

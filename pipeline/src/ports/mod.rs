@@ -10,3 +10,4 @@ pub mod heal;
 pub mod holder;
 pub mod journal;
 mod progress;
+pub mod recording;

@@ -17,8 +17,8 @@ use errsift_pipeline::{
     ports::{
         dead::{Aside, DeadJobs, Recovery, SetAside},
         errors::{
-            Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-            ErrorsWriter, Guards, Range, Settled,
+            Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
+            Guards, Range, Settled, Stored,
         },
         heal::Heal,
         holder::{Beat, Holder},
@@ -309,11 +309,7 @@ impl ErrorsWriter for Door {
         self.0.tables(|tables, _| tables.take_guards(claim))
     }
 
-    fn insert_details(
-        &mut self,
-        shard: Shard,
-        rows: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         self.0.asks(|| format!("store words of {} errors", rows.len()));
         self.0.tables(|tables, _| tables.insert_details(shard, rows))
     }

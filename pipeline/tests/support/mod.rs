@@ -20,8 +20,8 @@ use errsift_pipeline::{
     ports::{
         clock::Clock,
         errors::{
-            Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-            ErrorsWriter, Guards, Range, Settled,
+            Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
+            Guards, Range, Settled, Stored,
         },
         heal::Heal,
         journal::{
@@ -165,7 +165,7 @@ impl ErrorsWriter for Away {
         &mut self,
         _: errsift_ops::id::Shard,
         _: &[DetailsRow],
-    ) -> Result<DeadLetters, ErrorsFault> {
+    ) -> Result<Stored, ErrorsFault> {
         away()
     }
 

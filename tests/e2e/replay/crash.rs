@@ -1,0 +1,73 @@
+//! A replay that is killed, wherever it is, and run again.
+
+use crate::{command, support::mariadb::Mariadb};
+
+use super::place::{Place, SMALL, assert_same, log};
+
+/// Points that a replay meets, and how often it passes them before it dies.
+const POINTS: [(&str, u32); 12] = [
+    ("guards_begin", 0),
+    ("guards_taken", 0),
+    ("details_begin", 0),
+    ("details_stored", 0),
+    ("apply_begin", 3),
+    ("apply_guarded", 0),
+    ("apply_counted", 2),
+    ("apply_commit", 1),
+    ("apply_committed", 0),
+    ("apply_committed", 3),
+    ("apply_noted", 4),
+    ("apply_done", 1),
+];
+
+fn killed_everywhere(place: &Place, server: Option<&Mariadb>, workers: &str) {
+    let lines = log(3_000, 400);
+    let log = place.write("log", &lines);
+    let arguments = [&SMALL[..], &["--workers", workers, &log]].concat();
+    let mut died = 0;
+    for (point, passes) in POINTS {
+        let mut replay = place.command(&arguments);
+        let first = if passes == 0 { String::new() } else { format!("{passes}*off->") };
+        replay.env("FAILPOINTS", format!("{point}={first}return"));
+        let ended = command::end(replay, b"");
+        died += u32::from(ended.code.is_none());
+        let counted = place.tables(server);
+        counted.assert_windows_sum_to_counts();
+        assert!(counted.sum() <= 3_000, "{point}: {}", counted.sum());
+    }
+    assert!(died >= 10, "only {died} died");
+    // guards stand at several places now; whatever the sizes are, they are gone on from
+    place.replay(&["--chunk-bytes", "777", &log]).assert_says(0, &[]);
+    let expected = Place::embedded();
+    expected.replay(&[&expected.write("log", &lines)]).assert_says(0, &["3000 counted"]);
+    assert_same(&place.tables(server), &expected.tables(None));
+}
+
+#[test]
+fn a_replay_that_was_killed_goes_on() {
+    killed_everywhere(&Place::embedded(), None, "2");
+    let mariadb = Mariadb::start();
+    killed_everywhere(&Place::on(&mariadb, "killed_1"), Some(&mariadb), "1");
+    killed_everywhere(&Place::on(&mariadb, "killed_3"), Some(&mariadb), "3");
+}
+
+#[test]
+fn of_two_replays_of_one_log_one_wins() {
+    let place = Place::embedded();
+    let log = place.write("log", log(2_000, 100));
+    let arguments = [&SMALL[..], &["--workers", "1", &log]].concat();
+    let mut slow = place.command(&arguments);
+    slow.env("FAILPOINTS", "apply_begin=1*off->1*sleep(5000)->off");
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| command::end(slow, b""));
+        // it has begun when something is counted
+        crate::wait::until_true("the first range", || {
+            place.path("errsift.db").exists()
+                && std::panic::catch_unwind(|| place.tables(None).sum() > 0).unwrap_or(false)
+        });
+        place.replay(&arguments).assert_says(0, &[]);
+        let slow = slow.join().expect("it ended");
+        slow.assert_says(75, &["guard row"]);
+    });
+    assert_eq!(place.tables(None).sum(), 2_000);
+}

@@ -1,0 +1,53 @@
+//! Ctrl-C.
+
+use std::{
+    io::Write,
+    process::{Child, Stdio},
+};
+
+use super::place::{Place, SMALL, assert_same, log};
+use crate::{
+    command::{Killed, collect},
+    wait,
+};
+
+fn signal(child: &Child) {
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let told = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status();
+    assert!(told.expect("kill").success());
+}
+
+/// The input does not end: what was read is counted, and the rest by the next run.
+#[test]
+fn a_replay_that_is_told_to_stop_counts_what_it_has_read() {
+    let lines = log(2_000, 100);
+    let place = Place::embedded();
+    let arguments = [&SMALL[..], &["--json", "--progress", "json", "-"]].concat();
+    let mut command = place.command(&arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Killed(command.spawn().expect("errsift"));
+    let mut stdin = child.0.stdin.take().expect("piped");
+    let half = lines.floor_char_boundary(lines.len() / 2);
+    stdin.write_all(&lines.as_bytes()[..half]).expect("it reads");
+    let stdout = collect(child.0.stdout.take().expect("piped"));
+    let stderr = collect(child.0.stderr.take().expect("piped"));
+    // what is read in blocks shows when a block is full: wait for the log to be taken
+    wait::until_true("the tables", || place.path("errsift.db").exists());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(&child.0);
+    let status = wait::until("the end", wait::SOON, || {
+        child.0.try_wait().map_err(|error| error.to_string())?.ok_or_else(|| "it runs".to_owned())
+    });
+    drop(stdin);
+    let (stdout, stderr) = (stdout.join().expect("text"), stderr.join().expect("text"));
+    assert_eq!(status.code(), Some(79), "{stdout} {stderr}");
+    assert!(stderr.contains("run the same again to go on"), "{stderr}");
+    let before = place.tables(None);
+    before.assert_windows_sum_to_counts();
+    let rest = place.replay_input(lines.as_bytes(), &["--json", "-"]);
+    let rest = super::place::summary(&rest, 0)["events"].as_u64().expect("a number");
+    assert_eq!(before.sum() + rest, 2_000);
+    let expected = Place::embedded();
+    expected.replay(&[&expected.write("log", &lines)]).assert_says(0, &[]);
+    assert_same(&place.tables(None), &expected.tables(None));
+}
