@@ -38,9 +38,8 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
 
     fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
         self.arrive();
-        let how = match self.faults.next_change() {
-            None => return self.store.insert_details(shard, rows),
-            Some(how) => how,
+        let Some(how) = self.faults.next_change() else {
+            return self.store.insert_details(shard, rows);
         };
         if how == How::LostAnswer {
             self.store.insert_details(shard, rows)?;
@@ -54,9 +53,8 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
         self.arrive();
-        let how = match self.faults.next_change() {
-            None => return self.store.apply(claim, range),
-            Some(how) => how,
+        let Some(how) = self.faults.next_change() else {
+            return self.store.apply(claim, range);
         };
         if how == How::LostAnswer {
             self.store.apply(claim, range)?;

@@ -190,7 +190,7 @@ fn what_is_acked_is_counted_once_whatever_happens() {
         });
     }
     let limit = TIME_MAX + CASE_TIME_MAX * cases;
-    let fine = (0..AT_ONCE).map(|_| ended.recv_timeout(limit)).take_while(|ended| ended.is_ok());
+    let fine = (0..AT_ONCE).map(|_| ended.recv_timeout(limit)).take_while(Result::is_ok);
     let fine = fine.filter(|fine| *fine == Ok(true)).count();
     assert_eq!(fine, AT_ONCE as usize, "threads that have found nothing wrong, and ended");
 }
