@@ -93,7 +93,7 @@ fn min_replicas(durability: Durability, value: Option<String>) -> Check {
 mod tests {
     use redis::RedisConnectionInfo;
 
-    use super::*;
+    use super::{super::sentinel::Way, *};
 
     fn node(port: u16) -> Node {
         Node { host: "h".to_owned(), port }
@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_sentinel_answers_agrees_and_is_not_alone() {
-        let sentinels = Sentinels::new(Vec::new(), "m".to_owned(), RedisConnectionInfo::default());
+        let way = Way { own: RedisConnectionInfo::default(), certificates: None };
+        let sentinels = Sentinels::new(Vec::new(), "m".to_owned(), way);
         let stand = |answer| stand(&sentinels, &node(1), &node(2), answer);
         let found = |port, others| {
             Ok(Sighting { node: node(port), epoch: 3, replicas: 1, others, quorum: 2 })

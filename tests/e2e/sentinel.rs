@@ -289,10 +289,10 @@ fn sentinels_are_checked_one_by_one() {
     good.assert_says(0, &[&master, "2 others, quorum 2", "connected_slaves", "role "]);
     assert_eq!(good.stdout.matches(&master).count(), 3, "{}", good.stdout);
     check("fsync").assert_says(1, &["weaker than asked  min-replicas-to-write", "= 0"]);
-    all.sentinels[2].kill_9();
-    let gone = format!("= {}, ", all.sentinels[2].address());
+    all.watchers[2].kill_9();
+    let gone = format!("= {}, ", all.watchers[2].address());
     check("replicated").assert_says(1, &["weaker than asked  sentinel ", &gone, "refused"]);
-    for sentinel in &mut all.sentinels {
+    for sentinel in &mut all.watchers {
         sentinel.kill_9();
     }
     let silent = check("replicated");

@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Two nodes and their sentinels. The first node begins as the master.
 pub struct Sentinels {
     pub nodes: [Redis; 2],
-    pub sentinels: Vec<Process>,
+    pub watchers: Vec<Process>,
     gate: Gate,
 }
 
@@ -42,8 +42,8 @@ impl Sentinels {
     pub fn start_behind(nodes: &Gate, gate: &Gate) -> Self {
         let master = Redis::start_behind(nodes, &authenticated(nodes));
         let replica = replica_of(&master);
-        let sentinels = (0..SENTINELS).map(|_| sentinel(&master, gate)).collect();
-        let all = Self { nodes: [master, replica], sentinels, gate: gate.clone() };
+        let watchers = (0..SENTINELS).map(|_| sentinel(&master, gate)).collect();
+        let all = Self { nodes: [master, replica], watchers, gate: gate.clone() };
         all.await_quorum();
         all
     }
@@ -56,13 +56,13 @@ impl Sentinels {
     /// What follows the scheme and the password.
     pub fn place(&self) -> String {
         let at: Vec<String> =
-            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
+            self.watchers.iter().map(|sentinel| sentinel.address().to_string()).collect();
         format!("{}/{MASTER}", at.join(","))
     }
 
     /// Which node the first sentinel that answers calls the master.
     pub fn master(&self) -> usize {
-        let asked = self.sentinels.iter().find_map(|sentinel| self.master_of(sentinel.port()).ok());
+        let asked = self.watchers.iter().find_map(|sentinel| self.master_of(sentinel.port()).ok());
         let port = asked.expect("no sentinel answers");
         let at = self.nodes.iter().position(|node| node.process.port() == port);
         at.unwrap_or_else(|| panic!("port {port} is no node's"))
@@ -72,7 +72,7 @@ impl Sentinels {
     pub fn await_master(&self, node: usize) {
         let port = self.nodes[node].process.port();
         until(&format!("{port} to be the master"), || {
-            let named = self.sentinels.iter().all(|one| self.master_of(one.port()) == Ok(port));
+            let named = self.watchers.iter().all(|one| self.master_of(one.port()) == Ok(port));
             named && role(&self.nodes[node]).as_deref() == Some("master")
         });
     }
@@ -84,14 +84,14 @@ impl Sentinels {
 
     /// A planned failover.
     pub fn fail_over(&self) {
-        let answer: redis::RedisResult<()> = connect(self.sentinels[0].port(), &self.gate)
+        let answer: redis::RedisResult<()> = connect(self.watchers[0].port(), &self.gate)
             .and_then(|mut to| redis::cmd("SENTINEL").arg("FAILOVER").arg(MASTER).query(&mut to));
         answer.expect("SENTINEL FAILOVER");
     }
 
     fn await_quorum(&self) {
         until("the sentinels to find each other and the replica", || {
-            self.sentinels.iter().all(|sentinel| self.knows_all(sentinel.port()).unwrap_or(false))
+            self.watchers.iter().all(|sentinel| self.knows_all(sentinel.port()).unwrap_or(false))
         });
     }
 
