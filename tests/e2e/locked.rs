@@ -100,7 +100,7 @@ fn encrypted_sentinels_lead_to_encrypted_nodes() {
         69,
         &["redis     does not answer", "no sentinel names", "invalid peer certificate"],
     );
-    let plain = locked.sentinels.url();
+    let plain = format!("rediss+sentinel://{}?sentinel-tls=no", locked.sentinels.place());
     let refused = locked.check_with("ERRSIFT_REDIS_URL", &plain);
     refused.assert_says(69, &["redis     does not answer", "no sentinel names master"]);
 }

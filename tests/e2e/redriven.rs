@@ -116,8 +116,9 @@ fn broken_and_mended(stack: &mut Stack) -> Vec<Vec<u8>> {
 fn are_counted_once(mut stack: Stack) {
     let kept = broken_and_mended(&mut stack);
     let [first, second] = [1, 2].map(messages);
-    let lacking = second.iter().filter(|message| !is_ahead(message)).count() as u64;
-    let events = u64::from(EVENTS);
+    let lacking = second.iter().filter(|message| !is_ahead(message)).count();
+    let lacking = u32::try_from(lacking).expect("few");
+    let events = EVENTS;
     assert!(lacking > 0 && lacking < events, "{lacking} of them would show nothing");
 
     set(&stack, "counted", 0);
@@ -133,7 +134,7 @@ fn are_counted_once(mut stack: Stack) {
     assert_eq!(counts(&stack, &first), [1; EVENTS as usize]);
     // as a crash leaves it that comes after the tables and before the journal
     put_dead(&stack, &kept);
-    set(&stack, "events", 2 * events);
+    set(&stack, "events", u64::from(2 * events));
     redrive("1").assert_says(0, &[&said]);
     assert_eq!(counts(&stack, &first), [1; EVENTS as usize]);
     assert_eq!(dead(&stack), kept[1..]);
@@ -147,7 +148,7 @@ fn are_counted_once(mut stack: Stack) {
     post(&stack, &["afterwards".to_owned()]);
     stack.errsift.process.restart();
     // what a hand has taken out of the second stays dead
-    let expected = [0.0, f64::from(EVENTS) - lacking as f64, 0.0].map(Some);
+    let expected = [0.0, f64::from(EVENTS - lacking), 0.0].map(Some);
     wait::until("the ledger", wait::SOON, || {
         let found = metrics(&stack);
         if found == expected { Ok(()) } else { Err(format!("{found:?}, not {expected:?}")) }
