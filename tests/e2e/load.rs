@@ -88,7 +88,7 @@ type Message = fn(contents: &[String], thread: u64, n: u64) -> String;
 
 /// Most are sent once, by one thread.
 fn mixed(contents: &[String], thread: u64, n: u64) -> String {
-    if n % REPEAT_EVERY == 0 {
+    if n.is_multiple_of(REPEAT_EVERY) {
         return format!("repeated {}", (n / REPEAT_EVERY + thread) % REPEATED);
     }
     format!("{} #{thread}-{n}", content(contents, n))
