@@ -112,7 +112,7 @@ fn a_schema_that_is_not_ours_is_refused() {
         edit(path, "PRAGMA user_version = 99");
     }
     for (refused, known) in
-        [(errors.migrate().unwrap_err(), "up to 3"), (file.migrate().unwrap_err(), "up to 4")]
+        [(errors.migrate().unwrap_err(), "up to 4"), (file.migrate().unwrap_err(), "up to 4")]
     {
         let text = refused.to_string();
         assert!(text.contains("version 99") && text.contains(known), "{text}");

@@ -2,7 +2,7 @@
 
 use crate::{command, support::mariadb::Mariadb};
 
-use super::place::{Place, SMALL, assert_same, log};
+use super::place::{Place, SMALL, assert_same, log, sqlite};
 
 /// Points that a replay meets, and how often it passes them before it dies.
 const POINTS: [(&str, u32); 12] = [
@@ -49,6 +49,28 @@ fn a_replay_that_was_killed_goes_on() {
     let mariadb = Mariadb::start();
     killed_everywhere(&Place::on(&mariadb, "killed_1"), Some(&mariadb), "1");
     killed_everywhere(&Place::on(&mariadb, "killed_3"), Some(&mariadb), "3");
+}
+
+/// A guard row says that a range need not be read again: what it counts has its words by then, however
+/// long these take.
+#[test]
+fn what_is_counted_has_its_words_when_a_replay_is_killed() {
+    let place = Place::embedded();
+    let log = place.write("log", log(600, 600));
+    let arguments = [&SMALL[..], &["--workers", "2", &log]].concat();
+    let mut replay = place.command(&arguments);
+    replay.env("FAILPOINTS", "details_begin=sleep(700);apply_committed=return");
+    let ended = command::end(replay, b"");
+    assert_eq!(ended.code, None, "{ended:?}");
+    let numbers = |sql: &str| -> i64 {
+        sqlite(&place.path("errsift.db")).query_row(sql, [], |row| row.get(0)).expect("a number")
+    };
+    assert!(numbers("SELECT count(*) FROM error_counts") > 0);
+    let nameless = "SELECT count(*) FROM error_counts WHERE fingerprint NOT IN \
+         (SELECT fingerprint FROM error_details)";
+    assert_eq!(numbers(nameless), 0);
+    place.replay(&arguments).assert_says(0, &[]);
+    assert_eq!((place.tables(None).sum(), numbers(nameless)), (600, 0));
 }
 
 #[test]
