@@ -33,7 +33,8 @@ pub(super) fn began_alone(fence: &Fence) -> bool {
 /// of. To be called after the tables were read: what is trimmed since makes it less, and the next
 /// start finds the rest.
 pub(super) fn find(backlog: &mut dyn Backlog, settled: &Settled) -> Result<Foreign, JournalFault> {
-    let fence = patiently(|| backlog.fence())?;
+    // a journal that is away is said at once
+    let fence = backlog.fence()?;
     if !began_alone(&fence) {
         return Ok(Foreign::default());
     }
