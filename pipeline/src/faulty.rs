@@ -16,8 +16,8 @@ use errsift_ops::{
 use crate::ports::{
     dead::{Aside, DeadJobs, Recovery, SetAside},
     errors::{
-        Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
-        Guards, Range, Settled, Stored,
+        Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+        ErrorsWriter, Guards, Range, Settled,
     },
     heal::Heal,
     holder::{Beat, Holder},
@@ -331,7 +331,11 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         match self.faults.next() {
             None => self.store.insert_details(shard, rows),
             Some(how) => {
