@@ -13,8 +13,8 @@ use std::{
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
-    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-    Range, Settled, Stored,
+    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 use crate::{
@@ -171,7 +171,11 @@ impl<S: Migrate> ErrorsWriter for Handle<S, Box<dyn ErrorsWriter>> {
         self.inner.take_guards(claim)
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.migrated.ensure()?;
         self.inner.insert_details(shard, rows)
     }

@@ -148,8 +148,6 @@ pub struct Counters {
     pub epochs: Counter,
     /// Rows of counts applied.
     pub count_rows: Counter,
-    /// Errors of which nothing was stored before.
-    pub new_errors: Counter,
     /// Rows of details confirmed.
     pub details_rows: Counter,
     /// Attempts on the tables that failed and were or will be tried again.

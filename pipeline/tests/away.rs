@@ -20,8 +20,8 @@ use errsift_pipeline::{
     memory::{MemoryErrors, MemoryJournal},
     ports::{
         errors::{
-            Applied, Claim, DetailsRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-            Range, Settled, Stored,
+            Applied, Claim, DeadLetters, DetailsRow, Errors, ErrorsFault, ErrorsReader,
+            ErrorsWriter, Guards, Range, Settled,
         },
         journal::Backlog,
     },
@@ -66,7 +66,11 @@ impl ErrorsWriter for SwitchedWriter {
         self.here()?.take_guards(claim)
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.here()?.insert_details(shard, rows)
     }
 

@@ -4,7 +4,7 @@
 //! by halves, after the whole was refused.
 
 use errsift_ops::id::{Epoch, Shard};
-use errsift_pipeline::ports::errors::{Applied, CountRow, DeadLetters, DetailsRow, Range, Stored};
+use errsift_pipeline::ports::errors::{Applied, CountRow, DeadLetters, DetailsRow, Range};
 use rusqlite::{Connection, Error, params};
 
 use super::{faults::is_of_data, position, stored, writer};
@@ -40,19 +40,16 @@ pub fn store_words(
     conn: &Connection,
     shard: Shard,
     rows: &[DetailsRow],
-) -> rusqlite::Result<Stored> {
-    let mut stored = Stored::default();
+) -> rusqlite::Result<DeadLetters> {
+    let mut dead = DeadLetters::default();
     for row in rows {
-        let Some(error) = attempt(conn, || writer::store(conn, row))? else {
-            stored.new += conn.changes();
-            continue;
-        };
+        let Some(error) = attempt(conn, || writer::store(conn, row))? else { continue };
         let (fingerprint, details) = row;
         let key = Key::of_words(*fingerprint);
         insert(conn, shard, &key, 0, &error, &Letter::Words(details.clone()))?;
-        stored.dead.rows += 1;
+        dead.rows += 1;
     }
-    Ok(stored)
+    Ok(dead)
 }
 
 /// Does `work` whole or not at all. Returns the error if that is about data.

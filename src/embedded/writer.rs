@@ -7,7 +7,7 @@ use errsift_pipeline::{
     failpoints,
     ports::errors::{
         Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guard,
-        Guards, Range, Settled, Stored,
+        Guards, Range, Settled,
     },
 };
 use rusqlite::{Connection, Error, ErrorCode, Row, params};
@@ -153,10 +153,14 @@ impl ErrorsWriter for Writer {
         })
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.transact(|conn| {
             let stored = set_aside::store_words(conn, shard, rows);
-            stored.map(|stored| (stored, true)).map_err(|error| refused(&error))
+            stored.map(|dead| (dead, true)).map_err(|error| refused(&error))
         })
     }
 

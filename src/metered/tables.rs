@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 use errsift_pipeline::ports::errors::{
-    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-    Range, Settled, Stored,
+    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 use super::Meter;
@@ -47,7 +47,11 @@ impl ErrorsWriter for Handle<Box<dyn ErrorsWriter>> {
         self.meter.timed("take_guards", || self.inner.take_guards(claim))
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.meter.timed("insert_details", || self.inner.insert_details(shard, rows))
     }
 

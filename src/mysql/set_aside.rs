@@ -4,9 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use errsift_ops::id::{Epoch, Part, Shard};
-use errsift_pipeline::ports::errors::{
-    Applied, Claim, CountRow, DeadLetters, DetailsRow, Range, Stored,
-};
+use errsift_pipeline::ports::errors::{Applied, Claim, CountRow, DeadLetters, DetailsRow, Range};
 
 use super::{
     faults::Failure,
@@ -125,12 +123,12 @@ pub async fn store_words(
     live: &mut Live,
     shard: Shard,
     rows: &[(&DetailsRow, String)],
-) -> Result<Stored, Failure> {
-    let (mut new, mut letters) = (0, Vec::new());
+) -> Result<DeadLetters, Failure> {
+    let mut letters = Vec::new();
     let mut halves = Halves::of(rows.len());
     while let Some(span) = halves.next() {
         match store(live, &rows[span.clone()]).await {
-            Ok(stored) => new += stored,
+            Ok(()) => {}
             Err(failure) if failure.is_of_data() => {
                 if let Some(at) = halves.refused(span) {
                     let (fingerprint, details) = rows[at].0;
@@ -146,5 +144,5 @@ pub async fn store_words(
         }
     }
     insert(live, shard, &letters).await?;
-    Ok(Stored { new, dead: sum(&letters) })
+    Ok(sum(&letters))
 }

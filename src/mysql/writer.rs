@@ -5,7 +5,7 @@ use errsift_pipeline::{
     failpoints,
     ports::errors::{
         Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards,
-        Range, Settled, Stored,
+        Range, Settled,
     },
 };
 
@@ -53,7 +53,11 @@ impl ErrorsWriter for Writer {
         self.session.run(async |live| guards::take(live, claim).await)
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         // in order of the key, so that two writers do not wait for each other in a circle
         let mut sorted: Vec<&DetailsRow> = rows.iter().collect();
         sorted.sort_by_key(|(fingerprint, _)| *fingerprint);
@@ -66,7 +70,7 @@ impl ErrorsWriter for Writer {
             Err(failure) if failure.is_of_data() => {
                 set_aside::store_words(live, shard, &with_tags).await
             }
-            stored => stored.map(|new| Stored { new, dead: DeadLetters::default() }),
+            stored => stored.map(|()| DeadLetters::default()),
         })
     }
 
@@ -116,13 +120,12 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 }
 
 /// Stores words unless they are stored.
-pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<u64, Failure> {
-    let mut new = 0;
+pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
     let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
     for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
-        new += live.run(&sql).await?;
+        live.run(&sql).await?;
     }
-    Ok(new)
+    Ok(())
 }
 
 /// Everything between START TRANSACTION and its end. The guard comes first: its row locks keep

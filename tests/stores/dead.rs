@@ -197,8 +197,8 @@ fn words_are_redriven() {
         let payload = Payload { message: "too\0'long".to_owned(), ..Payload::default() };
         let key = fingerprint(6, 1);
         let details = (key, Box::new(Details { rule: RuleVersion(1), payload: payload.clone() }));
-        let stored = tables.errors.writer().insert_details(Shard(3), &[details]).unwrap();
-        assert_eq!(stored.dead, DeadLetters { rows: 1, events: 0 });
+        let dead = tables.errors.writer().insert_details(Shard(3), &[details]).unwrap();
+        assert_eq!(dead, DeadLetters { rows: 1, events: 0 });
         let mut letters = (tables.letters)(Shard(3));
         let found = all(&mut *letters);
         assert!(matches!(letters.redrive(&found[0]).unwrap(), Redriven::Refused(_)));

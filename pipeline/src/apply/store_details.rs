@@ -18,7 +18,7 @@ use crate::{
     apply::retry::Retry,
     counters::{Counter, Counters},
     failpoints,
-    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Stored},
+    ports::errors::{DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter},
     settings::DETAILS_ROWS,
 };
 
@@ -62,9 +62,9 @@ impl DetailsWriter {
         while let Ok((rows, activator)) = self.batches.recv() {
             let call = self.counters.pulse.call();
             failpoints::pass("details_begin");
-            let Stored { new, dead } = loop {
+            let dead = loop {
                 let fault = match self.errors.insert_details(self.shard, &rows) {
-                    Ok(stored) => break stored,
+                    Ok(dead) => break dead,
                     Err(fault) => fault,
                 };
                 self.counters.errors_retries.add(1);
@@ -81,7 +81,6 @@ impl DetailsWriter {
             if dead != DeadLetters::default() {
                 set_aside(&self.counters, dead);
             }
-            self.counters.new_errors.add(new);
             self.counters.details_rows.add((rows.len() as u64).saturating_sub(dead.rows));
             // either end is gone only when the process ends
             let _ =

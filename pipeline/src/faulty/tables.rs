@@ -4,8 +4,8 @@ use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 
 use super::{Faulty, How};
 use crate::ports::errors::{
-    Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-    Range, Settled, Stored,
+    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 impl<E: Errors> Errors for Faulty<E> {
@@ -36,7 +36,11 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
         }
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.arrive();
         let Some(how) = self.faults.next_change() else {
             return self.store.insert_details(shard, rows);

@@ -16,7 +16,7 @@ use errsift_ops::{
 use super::locked;
 use crate::ports::errors::{
     Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range, Settled, Stored,
+    ErrorsWriter, Guards, Range, Settled,
 };
 
 /// Tables in memory; clones and handles share them.
@@ -125,19 +125,22 @@ impl ErrorsWriter for MemoryErrors {
         Ok(*guards)
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         let mut tables = locked(&self.0);
-        let mut stored = Stored::default();
+        let mut dead = DeadLetters::default();
         for (fingerprint, details) in rows {
             if tables.refused.contains(fingerprint) {
                 tables.dead_details.insert((shard, *fingerprint), details.clone());
-                stored.dead.rows += 1;
-            } else if !tables.details.contains_key(fingerprint) {
-                tables.details.insert(*fingerprint, details.clone());
-                stored.new += 1;
+                dead.rows += 1;
+            } else {
+                tables.details.entry(*fingerprint).or_insert_with(|| details.clone());
             }
         }
-        Ok(stored)
+        Ok(dead)
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {

@@ -133,15 +133,6 @@ impl DeadLetters {
     }
 }
 
-/// What became of words that were to be stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// Errors that had none before; too few after an answer that was lost.
-    pub new: u64,
-    /// Words that the tables refuse.
-    pub dead: DeadLetters,
-}
-
 /// What became of a shard's events in the tables, at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
@@ -181,8 +172,12 @@ pub trait ErrorsWriter: Send {
     fn take_guards(&mut self, claim: &Claim) -> Result<Guards, ErrorsFault>;
 
     /// Stores each error's words unless they are stored; the first to come stays. Words that the
-    /// tables refuse as data become dead letters of `shard` without events.
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault>;
+    /// tables refuse as data become dead letters of `shard` without events, and are returned.
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault>;
 
     /// Moves the guards and adds the rows in one transaction. If the tables refuse some of them as
     /// data, all rows of their fingerprints are set aside in that transaction, and no others.

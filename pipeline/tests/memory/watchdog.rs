@@ -14,8 +14,8 @@ use errsift_pipeline::{
     memory::{MemoryErrors, MemoryJournal},
     ports::{
         errors::{
-            Applied, Claim, DetailsRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter, Guards,
-            Range, Settled, Stored,
+            Applied, Claim, DeadLetters, DetailsRow, Errors, ErrorsFault, ErrorsReader,
+            ErrorsWriter, Guards, Range, Settled,
         },
         heal::Heal,
         journal::{
@@ -63,7 +63,11 @@ impl ErrorsWriter for Writer {
         self.0.take_guards(claim)
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.0.insert_details(shard, rows)
     }
 

@@ -17,8 +17,8 @@ use errsift_pipeline::{
     ports::{
         dead::{Aside, DeadJobs, Recovery, SetAside},
         errors::{
-            Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
-            Guards, Range, Settled, Stored,
+            Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+            ErrorsWriter, Guards, Range, Settled,
         },
         heal::Heal,
         holder::{Beat, Holder},
@@ -309,7 +309,11 @@ impl ErrorsWriter for Door {
         self.0.tables(|tables, _| tables.take_guards(claim))
     }
 
-    fn insert_details(&mut self, shard: Shard, rows: &[DetailsRow]) -> Result<Stored, ErrorsFault> {
+    fn insert_details(
+        &mut self,
+        shard: Shard,
+        rows: &[DetailsRow],
+    ) -> Result<DeadLetters, ErrorsFault> {
         self.0.asks(|| format!("store words of {} errors", rows.len()));
         self.0.tables(|tables, _| tables.insert_details(shard, rows))
     }

@@ -20,8 +20,8 @@ use errsift_pipeline::{
     ports::{
         clock::Clock,
         errors::{
-            Applied, Claim, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader, ErrorsWriter,
-            Guards, Range, Settled, Stored,
+            Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+            ErrorsWriter, Guards, Range, Settled,
         },
         heal::Heal,
         journal::{
@@ -165,7 +165,7 @@ impl ErrorsWriter for Away {
         &mut self,
         _: errsift_ops::id::Shard,
         _: &[DetailsRow],
-    ) -> Result<Stored, ErrorsFault> {
+    ) -> Result<DeadLetters, ErrorsFault> {
         away()
     }
 

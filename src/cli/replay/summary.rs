@@ -15,8 +15,6 @@ pub struct Summary<'a> {
     pub sums: &'a Sums,
     pub names: &'a [String],
     pub distinct: u64,
-    /// Those of them that the tables did not know.
-    pub new: u64,
     /// Rows that the tables refused, and events in them.
     pub dead: (u64, u64),
     pub took: Duration,
@@ -45,8 +43,7 @@ impl Summary<'_> {
         line("logs", format!("{logs}{done}"))?;
         let counted = if self.is_dry { "would be counted" } else { "counted" };
         line("events", format!("{:>12} {counted} in {}", seen.events, self.place))?;
-        let new = if self.is_dry { String::new() } else { format!(", {} of them new", self.new) };
-        line("distinct", format!("{:>12}{new}", self.distinct))?;
+        line("distinct", format!("{:>12}", self.distinct))?;
         if seen.below_level > 0 || seen.unknown_level > 0 {
             let unknown = seen.unknown_level;
             line(
@@ -116,7 +113,6 @@ impl Summary<'_> {
             "logs_done_before": logs_done_before,
             "events": seen.events,
             "distinct": self.distinct,
-            "new": self.new,
             "below_level": seen.below_level,
             "unknown_level": seen.unknown_level,
             "clamped": seen.clamped,
