@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
@@ -55,6 +56,8 @@ struct Seen {
     late: Vec<Late>,
     /// Epochs of executed flights that hold something, but for those that are gone for good.
     epochs: BTreeSet<Epoch>,
+    /// All jobs ever executed.
+    jobs: BTreeSet<Bytes>,
     /// Events in all flights ever executed.
     executed: BTreeMap<(Epoch, Fingerprint), u64>,
     guards: Option<Guards>,
@@ -166,10 +169,12 @@ impl World {
                 seen.wrong.push(format!("{writer:?} committed after {holder:?} took the shard"));
             }
             let flight = job::decode(&bytes).unwrap().flight;
+            let known = !seen.jobs.insert(bytes);
             if !flight.entries.is_empty() {
                 seen.epochs.insert(flight.epoch);
             }
-            for entry in &flight.entries {
+            // one whose answer was lost is sent again if the journal has forgotten it
+            for entry in flight.entries.iter().filter(|_| !known) {
                 let executed = seen.executed.entry((flight.epoch, entry.fingerprint));
                 *executed.or_default() += entry.tally.count;
             }
