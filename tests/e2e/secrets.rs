@@ -72,7 +72,7 @@ fn wrong_passwords_are_refused_without_being_said() {
     let wrong = |url: &str, escaped: &str| url.replace(escaped, "wr0ng");
     let wrong_redis = [(redis.0, wrong(&redis.1, REDIS_ESCAPED)), (mysql.0, mysql.1.clone())];
     let wrong_mysql = [(redis.0, redis.1), (mysql.0, wrong(&mysql.1, MYSQL_ESCAPED))];
-    for (urls, word) in [(wrong_redis, "WRONGPASS"), (wrong_mysql, "denied")] {
+    for (urls, word) in [(wrong_redis, "authentication failed"), (wrong_mysql, "denied")] {
         let environment = [(urls[0].0, urls[0].1.as_str()), (urls[1].0, urls[1].1.as_str())];
         let checked = run(&["check"], &environment);
         checked.assert_says(69, &["does not answer"]);
