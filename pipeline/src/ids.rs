@@ -33,6 +33,8 @@ const GROUP_MS: i64 = 5_000;
 const GROUP_IDS: usize = 32 * 1024;
 /// Attempts to read the journal at the start.
 const READS_MAX: u32 = 12;
+/// The same, before the shard is taken.
+const BRIEF_READS_MAX: u32 = 6;
 
 /// What is received before this need not be remembered at `now`.
 fn since(now: Timestamp) -> Timestamp {
@@ -228,14 +230,28 @@ fn read(
     Ok(flights)
 }
 
-/// Asks a few times: a start should not fail for one lost answer.
+/// Asks again for some 12 s: a start that has the shard should not fail for a journal that is away
+/// for a moment.
 pub(crate) fn patiently<T>(
+    ask: impl FnMut() -> Result<T, JournalFault>,
+) -> Result<T, JournalFault> {
+    attempt(READS_MAX, ask)
+}
+
+/// Asks again for a second: a start should not fail for one lost answer, and one that finds no journal
+/// should say so.
+pub(crate) fn briefly<T>(ask: impl FnMut() -> Result<T, JournalFault>) -> Result<T, JournalFault> {
+    attempt(BRIEF_READS_MAX, ask)
+}
+
+fn attempt<T>(
+    retries: u32,
     mut ask: impl FnMut() -> Result<T, JournalFault>,
 ) -> Result<T, JournalFault> {
     let mut retry = Retry::default();
     loop {
         match ask() {
-            Err(fault) if retry.failures() < READS_MAX => {
+            Err(fault) if retry.failures() < retries => {
                 tracing::debug!(%fault, "journal not read at the start");
                 retry.pause();
             }

@@ -12,7 +12,7 @@ use errsift_ops::{
 };
 
 use crate::{
-    ids::patiently,
+    ids::briefly,
     ports::{
         errors::Settled,
         journal::{Backlog, Fence, Foreign, JournalFault},
@@ -33,12 +33,11 @@ pub(super) fn began_alone(fence: &Fence) -> bool {
 /// of. To be called after the tables were read: what is trimmed since makes it less, and the next
 /// start finds the rest.
 pub(super) fn find(backlog: &mut dyn Backlog, settled: &Settled) -> Result<Foreign, JournalFault> {
-    // a journal that is away is said at once
-    let fence = backlog.fence()?;
+    let fence = briefly(|| backlog.fence())?;
     if !began_alone(&fence) {
         return Ok(Foreign::default());
     }
-    let dead = patiently(|| backlog.dead())?;
+    let dead = briefly(|| backlog.dead())?;
     let Some(unapplied) = unapplied(backlog, settled, fence.seq)?.filter(|_| dead.is_counted())
     else {
         return Ok(Foreign::default());
@@ -62,7 +61,7 @@ fn unapplied(
 ) -> Result<Option<u64>, JournalFault> {
     let (mut events, mut read, mut counted) = (0, Seq::default(), Seq::default());
     loop {
-        let page = patiently(|| backlog.page(read.next(), PAGE_JOBS))?;
+        let page = briefly(|| backlog.page(read.next(), PAGE_JOBS))?;
         let first = read.next().max(page.base);
         if page.jobs.is_empty() {
             return Ok((first > last).then_some(events));
