@@ -22,7 +22,7 @@ const QUORUM: usize = 2;
 const DOWN_AFTER_MS: u32 = 1_000;
 const FAILOVER_TIMEOUT_MS: u32 = 3_000;
 /// Sentinels find one another by what they say through the master every two seconds.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Two nodes and their sentinels. The first node begins as the master.

@@ -31,7 +31,7 @@ impl Form {
     /// let form = |head: &[u8]| Form::detect(head, &assumed);
     /// assert!(matches!(form(b"{\"message\":\"m\"}\n"), Form::Ndjson));
     /// assert!(matches!(form(b"[\n  {"), Form::Array));
-    /// assert_eq!(form(b"[Sun Dec 04 04:47:44 2005] [notice] up\n").name(), "apache");
+    /// assert_eq!(form(b"[Sun Dec 04 04:47:44 2005] [notice] up\n").name(), "apache-error");
     /// ```
     pub fn detect(head: &[u8], assumed: &Assumed) -> Self {
         let head = head.strip_prefix(MARK).unwrap_or(head);
