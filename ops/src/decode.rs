@@ -1,6 +1,6 @@
 //! Request bodies become events; what is not an event leaves by its own stream.
 //!
-//! Each body is one JSON object, read by [`body`](crate::body).
+//! Each body is one JSON object, as [`body`](crate::body) reads it.
 
 use std::sync::Arc;
 
@@ -14,11 +14,7 @@ use timely::{
     progress::{Timestamp as Time, operate::FrontierInterest},
 };
 
-use crate::{
-    body::{self, Fault},
-    event::Event,
-    timestamp::Timestamp,
-};
+use crate::{body::Fault, event::Event, reported::Reported, timestamp::Timestamp};
 
 /// A body as it arrived, with whoever waits for the answer.
 #[derive(Debug)]
@@ -34,7 +30,7 @@ pub struct Received<W> {
 }
 
 /// Well-formed events, each with who waits for it.
-pub type Events<'scope, T, W> = StreamVec<'scope, T, (Event, W)>;
+pub type Events<'scope, T, W> = StreamVec<'scope, T, (Reported, W)>;
 
 /// Faults, each with who waits to hear of it.
 pub type Faults<'scope, T, W> = StreamVec<'scope, T, (Fault, W)>;
@@ -56,11 +52,14 @@ pub trait Decode<'scope, T: Time, W> {
     ///         })
     ///         .to_stream(scope)
     ///         .decode();
-    ///     let events = events.map(|(event, ())| (event.message, event.timestamp.millis()));
+    ///     let events = events.map(|(event, ())| {
+    ///         let at = event.timestamp.millis();
+    ///         (event.into_payload().map(|words| words.message), at)
+    ///     });
     ///     let faults = faults.map(|(fault, ())| fault.to_string());
     ///     (events.capture(), faults.capture())
     /// });
-    /// assert_eq!(events.extract(), [(0, vec![("boom".to_owned(), 7)])]);
+    /// assert_eq!(events.extract(), [(0, vec![(Some("boom".to_owned()), 7)])]);
     /// assert_eq!(faults.extract(), [(0, vec!["mesage: unknown field".to_owned()])]);
     /// ```
     fn decode(self) -> (Events<'scope, T, W>, Faults<'scope, T, W>);
@@ -83,15 +82,10 @@ impl<'scope, T: Time, W: 'static> Decode<'scope, T, W> for StreamVec<'scope, T, 
                     let mut events = events.session(&time);
                     let mut faults = faults.session(&time);
                     for received in bodies.flat_map(|bodies| bodies.drain(..)) {
-                        let event = body::read(&received.body, received.at);
-                        match event.and_then(|event| of(event, received.service.as_deref())) {
-                            Ok(mut event) => {
-                                if let Some(id) = event.event_id {
-                                    event.event_id = Some(id.within(event.service.as_deref()));
-                                }
-                                events.give((event, received.waiter));
-                            }
-                            Err(fault) => faults.give((fault, received.waiter)),
+                        let Received { body, at, service, waiter } = received;
+                        match Reported::read(body, at, service) {
+                            Ok(event) => events.give((event, waiter)),
+                            Err(fault) => faults.give((fault, waiter)),
                         }
                     }
                 });

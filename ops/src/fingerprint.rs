@@ -15,7 +15,7 @@ use timely::{
     progress::Timestamp as Time,
 };
 
-use crate::{event::Event, id::Part};
+use crate::{event::Event, id::Part, reported::Reported};
 
 /// Version of the rule that made a fingerprint, stored beside an error's details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,28 +52,28 @@ pub trait WithFingerprint<'scope, T: Time, W> {
     ///
     /// let named = timely::example(|scope| {
     ///     let event = Event { message: "boom".to_owned(), ..Event::default() };
-    ///     [(event, ())]
+    ///     [(event.into(), ())]
     ///         .to_stream(scope)
     ///         .fingerprint()
-    ///         .map(|(fingerprint, event, ())| (fingerprint.to_string(), event.message))
+    ///         .map(|(fingerprint, event, ())| (fingerprint.to_string(), event.received.millis()))
     ///         .capture()
     /// });
     /// let sha256_of_boom = "81f52337ebb4cb1669bb802c708807dde0519d15cb102a6313d26ad5cd821713";
-    /// assert_eq!(named.extract(), [(0, vec![(sha256_of_boom.to_owned(), "boom".to_owned())])]);
+    /// assert_eq!(named.extract(), [(0, vec![(sha256_of_boom.to_owned(), 0)])]);
     /// ```
-    fn fingerprint(self) -> StreamVec<'scope, T, (Fingerprint, Event, W)>;
+    fn fingerprint(self) -> StreamVec<'scope, T, (Fingerprint, Reported, W)>;
 }
 
 impl<'scope, T: Time, W: 'static> WithFingerprint<'scope, T, W>
-    for StreamVec<'scope, T, (Event, W)>
+    for StreamVec<'scope, T, (Reported, W)>
 {
-    fn fingerprint(self) -> StreamVec<'scope, T, (Fingerprint, Event, W)> {
+    fn fingerprint(self) -> StreamVec<'scope, T, (Fingerprint, Reported, W)> {
         self.unary(Pipeline, "Fingerprint", |_capability, _info| {
             |input, output| {
                 input.for_each_stamp(|time, events| {
                     let named = events
                         .flat_map(|events| events.drain(..))
-                        .map(|(event, waiter)| (Fingerprint::of(&event), event, waiter));
+                        .map(|(event, waiter)| (event.fingerprint(), event, waiter));
                     output.session(&time).give_iterator(named);
                 });
             }

@@ -22,9 +22,10 @@ use timely::{
 };
 
 use crate::{
-    event::{Event, EventId},
+    event::EventId,
     fingerprint::Fingerprint,
     recent_ids::{RecentIds, Seen},
+    reported::Reported,
 };
 
 /// What is known of the event that came before with the same id.
@@ -41,7 +42,7 @@ const ON: usize = 0;
 const REPEATED: usize = 1;
 
 /// A fingerprinted event with who waits for it.
-type Named<W> = (Fingerprint, Event, W);
+type Named<W> = (Fingerprint, Reported, W);
 
 /// Those who wait for an event that came before, each with what is known of that.
 pub type Repeated<'scope, T, W> = StreamVec<'scope, T, (Earlier, W)>;
@@ -74,17 +75,17 @@ pub trait FoldIds<'scope, T: Time, W> {
     ///         let (on, again) = events.fingerprint().fold_ids(Rc::clone(&ids));
     ///         (input, on.map(|(_, _, waiter)| waiter).capture(), again.capture())
     ///     });
-    ///     let event = |id| Event { event_id: Some(EventId(id)), ..Event::default() };
-    ///     input.send((event(1), "first"));
-    ///     input.send((Event::default(), "without"));
+    ///     let event = |id| Event { event_id: id, ..Event::default() }.into();
+    ///     input.send((event(Some(EventId(1))), "first"));
+    ///     input.send((event(None), "without"));
     ///     input.advance_to(1);
     ///     // the flight of time 0 is out: this one waits to hear of it
-    ///     input.send((event(1), "again"));
+    ///     input.send((event(Some(EventId(1))), "again"));
     ///     input.flush();
     ///     worker.step();
     ///     ids.borrow_mut().settle(0, true);
     ///     input.advance_to(2);
-    ///     input.send((event(1), "once more"));
+    ///     input.send((event(Some(EventId(1))), "once more"));
     ///     (on, again)
     /// });
     /// assert_eq!(on.extract(), [(0, vec!["first", "without"])]);

@@ -33,6 +33,8 @@ mod object_only;
 pub mod pending;
 pub mod recent_ids;
 pub mod recorded;
+pub mod reported;
+mod scan;
 pub mod tally;
 mod text;
 pub mod timestamp;

@@ -19,9 +19,10 @@ use timely::{
 
 use crate::{
     batch::Batch,
-    event::{Event, EventId},
+    event::EventId,
     fingerprint::{Fingerprint, RULE},
     flight::{Details, Entry},
+    reported::Reported,
     timestamp::Timestamp,
     window::Window,
 };
@@ -142,7 +143,7 @@ impl<W> Forming<W> {
     fn fold(
         &mut self,
         fingerprint: Fingerprint,
-        event: Event,
+        event: Reported,
         waiter: W,
         wanted: impl FnOnce(&Fingerprint) -> bool,
     ) {
@@ -166,8 +167,8 @@ impl<W> Forming<W> {
         }
         self.positions.insert((fingerprint, window), tallied.entries.len());
         let first = self.detailed.insert(fingerprint);
-        let details = (first && wanted(&fingerprint))
-            .then(|| Box::new(Details { rule: RULE, payload: event.into() }));
+        let wanted = (first && wanted(&fingerprint)).then(|| event.into_payload()).flatten();
+        let details = wanted.map(|payload| Box::new(Details { rule: RULE, payload }));
         tallied.entries.push(Entry { fingerprint, window, tally, details });
     }
 }
@@ -192,10 +193,10 @@ pub trait TallyByTime<'scope, T: Time, W> {
     ///         (input, tallied.capture())
     ///     });
     ///     let boom = Event { message: "boom".to_owned(), ..Event::default() };
-    ///     input.send((boom.clone(), ()));
-    ///     input.send((boom.clone(), ()));
+    ///     input.send((boom.clone().into(), ()));
+    ///     input.send((boom.clone().into(), ()));
     ///     input.advance_to(3);
-    ///     input.send((boom, ()));
+    ///     input.send((boom.into(), ()));
     ///     tallied
     /// });
     /// assert_eq!(tallied.extract(), [(0, vec![(1, 2, true)]), (3, vec![(1, 1, true)])]);
@@ -214,7 +215,7 @@ pub trait TallyByTime<'scope, T: Time, W> {
 }
 
 impl<'scope, T: Time + TotalOrder, W: 'static> TallyByTime<'scope, T, W>
-    for StreamVec<'scope, T, (Fingerprint, Event, W)>
+    for StreamVec<'scope, T, (Fingerprint, Reported, W)>
 {
     fn tally(
         self,
@@ -288,6 +289,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Event;
 
     fn tallies() -> impl Strategy<Value = Tally> {
         (0..5u64, 0..100i64, 0..100i64).prop_map(|(count, first, length)| Tally {
@@ -315,7 +317,7 @@ mod tests {
         let events = [("a", one), ("b", one), ("a", two), ("a", None), ("a", None), ("a", one)];
         for (waiter, (message, id)) in events.into_iter().enumerate() {
             let event = event(message, id);
-            forming.fold(Fingerprint::of(&event), event, waiter, |_| true);
+            forming.fold(Fingerprint::of(&event), event.into(), waiter, |_| true);
         }
         let Tallied { entries, waiters, ids, repeated, .. } = forming.tallied;
         assert_eq!(waiters, [0, 1, 2, 3, 4, 5]);

@@ -7,17 +7,14 @@ use std::{
 };
 
 use hashbrown::HashTable;
-use sha2::{Digest, Sha256};
 
-use super::{
-    Counted, EVENTS_MAX, Folded, Identified, Item, Named,
-    scan::{self, Scanned, Text},
-};
+use super::{Counted, EVENTS_MAX, Folded, Identified, Item, Named};
 use crate::{
     body::{self, Fault},
     decode,
-    event::{Event, EventId},
+    event::EventId,
     fingerprint::Fingerprint,
+    scan::{self, Scanned, Text},
     tally::Tally,
     timestamp::Timestamp,
     window::Window,
@@ -179,18 +176,12 @@ impl Fold {
     /// What `text` says, if it is plain and its sender may say it.
     fn scanned<'a>(&self, text: &'a [u8]) -> Option<Scanned<'a>> {
         let scanned = scan::event(std::str::from_utf8(text).ok()?)?;
-        let is_its_senders = match (&self.folded.service, scanned.service) {
-            (None, _) | (Some(_), None) => true,
-            (Some(own), Some(named)) => !named.escaped && named.raw == own.as_bytes(),
-        };
-        is_its_senders.then_some(scanned)
+        scanned.is_its_senders(self.own()).then_some(scanned)
     }
 
     fn count_scanned(&mut self, text: &[u8], scanned: &Scanned<'_>) {
         let message = scanned.message;
-        // an empty name counts as none, and every event of such a sender has its service
-        let named = scanned.service.filter(|service| !service.raw.is_empty());
-        let service = if self.folded.service.is_some() { None } else { named };
+        let service = scanned.named_service(self.own());
         let hash = self.hash.hash_one((message.raw, service.map(|service| service.raw)));
         let texts = &self.folded.texts;
         let same = |spelling: &Spelling| {
@@ -204,12 +195,7 @@ impl Fold {
             None => self.spelled(text, hash, message, service),
         };
         let (time, clamped) = body::timed(scanned.timestamp, self.folded.received);
-        let id = scanned.event_id.map(|id| match (&self.folded.service, service) {
-            (Some(own), _) => id.within(Some(own)),
-            // one with escapes is resolved where its fingerprint is
-            (None, Some(name)) => id.within(Some(&resolved(name))),
-            (None, None) => id,
-        });
+        let id = scan::event_id(scanned.event_id, service, self.own());
         self.count(error, time, clamped, id);
     }
 
@@ -221,7 +207,7 @@ impl Fold {
         message: Text<'_>,
         service: Option<Text<'_>>,
     ) -> u32 {
-        let fingerprint = self.fingerprint(message, service);
+        let fingerprint = scan::fingerprint(message, service, self.own());
         let start = place(self.folded.texts.len());
         let kept = |part: Text<'_>| {
             let from = start + place(part.start);
@@ -234,24 +220,9 @@ impl Fold {
         error
     }
 
-    /// As [`Fingerprint::of`].
-    fn fingerprint(&self, message: Text<'_>, service: Option<Text<'_>>) -> Fingerprint {
-        if message.escaped || service.is_some_and(|service| service.escaped) {
-            let service = match (&self.folded.service, service) {
-                (Some(own), _) => Some(own.to_string()),
-                (None, service) => service.map(resolved),
-            };
-            let event = Event { message: resolved(message), service, ..Event::default() };
-            return Fingerprint::of(&event);
-        }
-        let mut hash = Sha256::new();
-        let own = self.folded.service.as_ref().map(|own| own.as_bytes());
-        if let Some(service) = own.or(service.map(|service| service.raw)) {
-            hash.update(service);
-            hash.update([0]);
-        }
-        hash.update(message.raw);
-        Fingerprint(hash.finalize().into())
+    /// The one service that the sender may report for, if that is so.
+    fn own(&self) -> Option<&str> {
+        self.folded.service.as_deref()
     }
 
     fn count_read(&mut self, text: &[u8]) -> Result<(), Fault> {
@@ -313,11 +284,4 @@ fn place(at: usize) -> u32 {
 
 fn at(texts: &[u8], (start, end): (u32, u32)) -> &[u8] {
     &texts[start as usize..end as usize]
-}
-
-/// A text with its escapes resolved.
-fn resolved(text: Text<'_>) -> String {
-    let quoted = [b"\"", text.raw, b"\""].concat();
-    // the scan has seen that it is a string
-    serde_json::from_slice(&quoted).unwrap_or_default()
 }

@@ -7,14 +7,13 @@
 //! ```
 //!
 //! An item becomes what [`body::read`](crate::body::read) makes of it, or is rejected with its
-//! words. Most are recognised faster: [`scan`] finds the few fields that say which error an event
+//! words. Most are recognised faster: [`scan`](crate::scan) finds the few fields that say which error an event
 //! is of and when it happened, and hands anything out of the ordinary to `body::read`. What is
 //! kept of an error is the text of its first event, read when its words turn out to be wanted; what
 //! is kept of a further one is a number. Events with an id stay apart, because only the dataflow
 //! knows which came before.
 
 mod fold;
-mod scan;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{body::Fault, event::Event};
+use crate::{body::Fault, event::Event, scan};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

@@ -84,7 +84,7 @@ mod tests {
         let mut fold = Fold::new(NOW, None);
         for text in EVENTS {
             let event = body::read(text.as_bytes(), NOW).unwrap();
-            singly.fold(Fingerprint::of(&event), event, "single", |_: &Fingerprint| true);
+            singly.fold(Fingerprint::of(&event), event.into(), "single", |_: &Fingerprint| true);
             fold.take(Item::Text(text.as_bytes())).unwrap();
         }
         let folded = Box::new(fold.finish());

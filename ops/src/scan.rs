@@ -4,31 +4,97 @@
 //! says nothing about the text but that it is not of the plain kind that nearly all are: `body::read`
 //! then decides.
 
-use crate::{event::EventId, timestamp::Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    event::{Event, EventId},
+    fingerprint::Fingerprint,
+    timestamp::Timestamp,
+};
 
 /// A string as it stands between its quotes, its escapes valid and not resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Text<'a> {
-    pub(super) raw: &'a [u8],
+pub(crate) struct Text<'a> {
+    pub(crate) raw: &'a [u8],
     /// Where it begins in the event's text.
-    pub(super) start: usize,
-    pub(super) escaped: bool,
+    pub(crate) start: usize,
+    pub(crate) escaped: bool,
 }
 
 /// What was found of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scanned<'a> {
-    pub(super) message: Text<'a>,
-    pub(super) service: Option<Text<'a>>,
-    pub(super) timestamp: Option<Timestamp>,
-    pub(super) event_id: Option<EventId>,
+pub(crate) struct Scanned<'a> {
+    pub(crate) message: Text<'a>,
+    pub(crate) service: Option<Text<'a>>,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) event_id: Option<EventId>,
+}
+
+impl Text<'_> {
+    /// With its escapes resolved.
+    pub(crate) fn resolved(self) -> String {
+        let quoted = [b"\"", self.raw, b"\""].concat();
+        // the scan has seen that it is a string
+        serde_json::from_slice(&quoted).unwrap_or_default()
+    }
+}
+
+impl<'a> Scanned<'a> {
+    /// What stands for the service, if the sender may report for `own` only, should that be said:
+    /// `None` if that is so or no name is given. An empty name counts as none.
+    pub(crate) fn named_service(&self, own: Option<&str>) -> Option<Text<'a>> {
+        self.service.filter(|service| own.is_none() && !service.raw.is_empty())
+    }
+
+    /// Whether whoever may report for `own` only, if that is said, may report this. If not, it
+    /// takes a closer look: the name may be spelled another way.
+    pub(crate) fn is_its_senders(&self, own: Option<&str>) -> bool {
+        match (own, self.service) {
+            (None, _) | (Some(_), None) => true,
+            (Some(own), Some(named)) => !named.escaped && named.raw == own.as_bytes(),
+        }
+    }
+}
+
+/// As [`Fingerprint::of`]; `service` stands for the service unless it is `own`.
+pub(crate) fn fingerprint(
+    message: Text<'_>,
+    service: Option<Text<'_>>,
+    own: Option<&str>,
+) -> Fingerprint {
+    if message.escaped || service.is_some_and(|service| service.escaped) {
+        let service = own.map(str::to_owned).or_else(|| service.map(Text::resolved));
+        let event = Event { message: message.resolved(), service, ..Event::default() };
+        return Fingerprint::of(&event);
+    }
+    let mut hash = Sha256::new();
+    if let Some(service) = own.map(str::as_bytes).or(service.map(|service| service.raw)) {
+        hash.update(service);
+        hash.update([0]);
+    }
+    hash.update(message.raw);
+    Fingerprint(hash.finalize().into())
+}
+
+/// The event's id, if it has one, [within](EventId::within) its service, which is as for
+/// [`fingerprint`].
+pub(crate) fn event_id(
+    id: Option<EventId>,
+    service: Option<Text<'_>>,
+    own: Option<&str>,
+) -> Option<EventId> {
+    id.map(|id| match (own, service) {
+        (Some(own), _) => id.within(Some(own)),
+        (None, Some(name)) => id.within(Some(&name.resolved())),
+        (None, None) => id,
+    })
 }
 
 /// Tags beyond which `body::read` looks for repeated keys.
 const TAGS_MAX: usize = 16;
 
 /// Finds the fields of the event that is all of `text`.
-pub(super) fn event(text: &str) -> Option<Scanned<'_>> {
+pub(crate) fn event(text: &str) -> Option<Scanned<'_>> {
     let mut scan = Scan { text: text.as_bytes(), at: 0 };
     let mut found = Found::default();
     let mut seen = 0_u16;
