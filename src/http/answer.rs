@@ -33,6 +33,8 @@ pub struct Answer {
     pub methods: Option<&'static str>,
     /// Its body.
     pub body: Bytes,
+    /// Whether that is compressed.
+    pub packed: bool,
     /// The room that a large body takes until the client has it.
     pub room: Option<OwnedSemaphorePermit>,
 }
@@ -87,6 +89,7 @@ impl Answer {
             advice: Some((ALLOW, HeaderValue::from_static(methods))),
             methods: Some(methods),
             body: Bytes::new(),
+            packed: false,
             room: None,
         }
     }
@@ -115,7 +118,8 @@ impl Answer {
             data: None::<()>,
             timestamp: at.to_string(),
         });
-        Self { status, content_type: Some(JSON), advice, methods: None, body, room: None }
+        let content_type = Some(JSON);
+        Self { status, content_type, advice, methods: None, body, packed: false, room: None }
     }
 
     /// No event of a batch was taken; `data` says why.
@@ -133,7 +137,7 @@ impl Answer {
 
     fn ok(content_type: HeaderValue, body: Bytes) -> Self {
         let (status, content_type) = (StatusCode::OK, Some(content_type));
-        Self { status, content_type, advice: None, methods: None, body, room: None }
+        Self { status, content_type, advice: None, methods: None, body, packed: false, room: None }
     }
 
     /// For hyper. `headers` are the request's: their map is used again, as hyper will use the

@@ -2,7 +2,6 @@
 //! to stop.
 
 use std::{
-    convert::Infallible,
     future::poll_fn,
     net::IpAddr,
     pin::pin,
@@ -36,10 +35,7 @@ pub async fn attend<I: Intake>(
     let standing = Arc::new(Standing::fresh());
     // one pointer to clone for a request, and not one that all connections count up and down
     let seat = Arc::new(Seat::new(Arc::clone(&front), Arc::clone(&standing), peer));
-    let service = service_fn(move |request| {
-        let seat = Arc::clone(&seat);
-        async move { Ok::<_, Infallible>(answer(&seat, request).await) }
-    });
+    let service = service_fn(move |request| answer(Arc::clone(&seat), request));
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&standing)));
     let mut connection = pin!(builder().serve_connection(socket, service));
 

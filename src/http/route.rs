@@ -1,6 +1,6 @@
 //! Which handler answers, and what holds for every answer.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use hyper::{HeaderMap, Method, Request, Response, body::Incoming};
 
@@ -9,6 +9,7 @@ use super::{
     answer::{Answer, AnswerBody},
     batch::batch,
     body::Body,
+    compress,
     error::error,
     fault::Fault,
     health,
@@ -143,8 +144,15 @@ impl<'a> Route<'a> {
     ) -> Result<Answer, Fault> {
         match self {
             Self::Log => ingest(front, headers, body, service).await,
-            // boxed: what it holds is large, and every request would carry the room for it
+            // boxed: what they hold is large, and every request would carry the room for it
             Self::Batch => Box::pin(batch(front, headers, body, service)).await,
+            _ => Box::pin(self.show(front, query)).await,
+        }
+    }
+
+    /// What is there to be read.
+    async fn show<I: Intake>(self, front: &Front<I>, query: Option<&str>) -> Result<Answer, Fault> {
+        match self {
             Self::List => list(front, query).await,
             Self::Error(fingerprint) => error(front, fingerprint, query).await,
             Self::Windows => windows(front, query).await,
@@ -155,43 +163,54 @@ impl<'a> Route<'a> {
             Self::Live => Ok(health::live(front)),
             Self::Ready => health::ready(front),
             Self::Metrics => health::metrics(front).await,
-            Self::Other => Err(Fault::NoSuchPath),
+            Self::Log | Self::Batch | Self::Other => Err(Fault::NoSuchPath),
         }
     }
 }
 
 /// Answers one request. A connection on which part of the request is unread is closed afterwards.
-pub async fn answer<I: Intake>(seat: &Seat<I>, request: Request<Incoming>) -> Response<AnswerBody> {
-    let Seat { front, standing, .. } = seat;
-    standing.enter(Phase::Exchange);
+///
+/// Not an `async fn`, which would keep its arguments twice: every request in flight has one of these.
+pub fn answer<I: Intake>(
+    seat: Arc<Seat<I>>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
     let (head, incoming) = request.into_parts();
     let mut body = Body::new(incoming);
-    let route = Route::of(head.uri.path()).at(front.policy.door);
-    let (method, clock) = (method_name(&head.method), front.operations.clock());
-    let in_flight = InFlight::begin(&*front.requests, clock, method, route.name());
-    let id = seat.id(&head);
-    let handled = match seat.admit(&head, route) {
-        Ok(Admitted::Asked(service)) => {
-            route.handle(front, head.uri.query(), &head.headers, &mut body, service).await
+    async move {
+        let Seat { front, standing, .. } = &*seat;
+        standing.enter(Phase::Exchange);
+        let route = Route::of(head.uri.path()).at(front.policy.door);
+        let (method, clock) = (method_name(&head.method), front.operations.clock());
+        let in_flight = InFlight::begin(&*front.requests, clock, method, route.name());
+        let id = seat.id(&head);
+        let handled = match seat.admit(&head, route) {
+            Ok(Admitted::Asked(service)) => {
+                route.handle(front, head.uri.query(), &head.headers, &mut body, service).await
+            }
+            Ok(Admitted::Options(methods)) => Ok(Answer::options(methods)),
+            Err(fault) => Err(fault),
+        };
+        let (mut answer, fault) = match handled.and_then(|answer| seat.hold(answer)) {
+            Ok(answer) => (answer, None),
+            Err(fault) => (Answer::fault(&fault, clock.wall()), Some(fault)),
+        };
+        let close = !body.is_complete();
+        if close {
+            standing.leave_unread();
         }
-        Ok(Admitted::Options(methods)) => Ok(Answer::options(methods)),
-        Err(fault) => Err(fault),
-    };
-    let (answer, fault) = match handled.and_then(|answer| seat.hold(answer)) {
-        Ok(answer) => (answer, None),
-        Err(fault) => (Answer::fault(&fault, clock.wall()), Some(fault)),
-    };
-    let close = !body.is_complete();
-    if close {
-        standing.leave_unread();
+        let status = answer.status.as_u16();
+        let elapsed = in_flight.end(status);
+        let (route, fault) = (route.name(), fault.as_ref());
+        seat.log(&head, &Answered { id: &id, method, route, status, elapsed, fault });
+        if compress::is_worth_it(&answer.body) {
+            // boxed, as for events it is never made
+            answer = Box::pin(seat.packed(answer, &head)).await;
+        }
+        let response = seat.dress(answer, head, id, close);
+        standing.enter(Phase::Idle);
+        Ok(response)
     }
-    let status = answer.status.as_u16();
-    let elapsed = in_flight.end(status);
-    let (id, route, fault) = (&id, route.name(), fault.as_ref());
-    seat.log(&head, &Answered { id, method, route, status, elapsed, fault });
-    let response = seat.dress(answer, head, id.clone(), close).await;
-    standing.enter(Phase::Idle);
-    response
 }
 
 fn method_name(method: &Method) -> &'static str {

@@ -127,27 +127,30 @@ impl<I> Seat<I> {
         }
     }
 
+    /// Compresses a large answer for those who take it.
+    pub async fn packed(&self, mut answer: Answer, head: &Parts) -> Answer {
+        let smaller = is_read(head) && compress::is_wanted(&head.headers);
+        if smaller && let Some(smaller) = compress::gzip(answer.body.clone()).await {
+            answer.body = smaller;
+            answer.packed = true;
+        }
+        answer
+    }
+
     /// Puts on an answer what every answer has, and makes it hyper's. The map of the request's
     /// headers is used again, as hyper will use the answer's for the next request, so that a
     /// kept-alive connection makes no maps.
-    pub async fn dress(
+    pub fn dress(
         &self,
-        mut answer: Answer,
+        answer: Answer,
         head: Parts,
         id: HeaderValue,
         close: bool,
     ) -> Response<AnswerBody> {
-        let is_read = matches!(head.method, Method::GET | Method::HEAD);
+        let is_read = is_read(&head);
         let grant = self.front.policy.cors.grant(&head.headers);
-        let large = is_read && compress::is_worth_it(&answer.body);
-        let mut packed = false;
-        if large
-            && compress::is_wanted(&head.headers)
-            && let Some(smaller) = compress::gzip(answer.body.clone()).await
-        {
-            answer.body = smaller;
-            packed = true;
-        }
+        let packed = answer.packed;
+        let large = packed || (is_read && compress::is_worth_it(&answer.body));
         let asked =
             answer.methods.filter(|_| head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD));
         let mut response = answer.into_response(head.headers, close);
@@ -167,4 +170,8 @@ impl<I> Seat<I> {
         }
         response
     }
+}
+
+fn is_read(head: &Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD)
 }
