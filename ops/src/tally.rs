@@ -2,10 +2,10 @@
 
 mod batch;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use differential_dataflow::difference::{IsZero, Semigroup};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use timely::{
     dataflow::{
@@ -128,11 +128,15 @@ struct Forming<W> {
     ids: HashSet<EventId>,
 }
 
+/// Entries that there is room for from the start: growing costs more than all else that is done
+/// for an entry.
+const POSITIONS: usize = 112;
+
 impl<W> Forming<W> {
     fn new() -> Self {
         Self {
             tallied: Tallied::default(),
-            positions: FxHashMap::default(),
+            positions: HashMap::with_capacity_and_hasher(POSITIONS, FxBuildHasher),
             detailed: FxHashSet::default(),
             ids: HashSet::new(),
         }
@@ -166,9 +170,9 @@ impl<W> Forming<W> {
             return;
         }
         self.positions.insert((fingerprint, window), tallied.entries.len());
-        let first = self.detailed.insert(fingerprint);
-        let wanted = (first && wanted(&fingerprint)).then(|| event.into_payload()).flatten();
-        let details = wanted.map(|payload| Box::new(Details { rule: RULE, payload }));
+        let wanted = wanted(&fingerprint) && self.detailed.insert(fingerprint);
+        let payload = wanted.then(|| event.into_payload()).flatten();
+        let details = payload.map(|payload| Box::new(Details { rule: RULE, payload }));
         tallied.entries.push(Entry { fingerprint, window, tally, details });
     }
 }
@@ -176,8 +180,8 @@ impl<W> Forming<W> {
 /// Folds the events of each time into one [`Tallied`].
 pub trait TallyByTime<'scope, T: Time, W> {
     /// Emits, once the frontier has passed a time, everything that came at it, folded per
-    /// fingerprint and window; events with equal ids are one, the first. `wanted` is asked once per fingerprint and time whether the
-    /// event's words are still needed.
+    /// fingerprint and window; events with equal ids are one, the first. `wanted` is asked whether
+    /// the words of an error are still needed.
     ///
     /// ```
     /// use errsift_ops::{event::Event, fingerprint::WithFingerprint, tally::TallyByTime};

@@ -54,8 +54,8 @@ impl<W> Forming<W> {
             return;
         }
         self.positions.insert((fingerprint, window), self.tallied.entries.len());
-        let first = self.detailed.insert(fingerprint);
-        let details = if first && wanted(&fingerprint) { folded.details(error) } else { None };
+        let wanted = wanted(&fingerprint) && self.detailed.insert(fingerprint);
+        let details = if wanted { folded.details(error) } else { None };
         self.tallied.entries.push(Entry { fingerprint, window, tally: *tally, details });
     }
 }
