@@ -1,4 +1,4 @@
-# Starts and stops the servers of a measurement. Sourced by load/ratio, load/run-k6
+# Starts and stops the servers of a measurement. Sourced by load/run-k6
 # and tests/stack/trial.
 #
 # Every server runs on 127.0.0.1, on a free port, in $stack (a directory under target/, so on the

@@ -171,8 +171,10 @@ def open_loop(bench):
 def rows():
     """All rows, in the table's order."""
     from costly import instructions, memory, unique
+    from grown import growth, workers
 
-    return {**ROWS, "unique": unique, "memory": memory, "instructions": instructions}
+    costly = {"unique": unique, "memory": memory, "growth": growth, "workers": workers}
+    return {**ROWS, **costly, "instructions": instructions}
 
 
 ROWS = {

@@ -10,6 +10,7 @@
 
 use std::{cell::RefCell, hint::black_box, num::NonZeroUsize, rc::Rc};
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use errsift_ops::{
     body,
@@ -24,6 +25,7 @@ use errsift_ops::{
     job::{self, Job},
     pending::Pending,
     recent_ids::RecentIds,
+    reported::Reported,
     tally::{Tally, TallyByTime},
     timestamp::Timestamp,
     window::Window,
@@ -55,12 +57,16 @@ fn event(error: usize) -> Event {
     body::read(body(error).as_bytes(), AT).expect("it is an event")
 }
 
-fn events() -> Vec<(Event, ())> {
-    (0..EVENTS).map(|number| (event(number % DISTINCT), ())).collect()
+fn reported(error: usize) -> Reported {
+    Reported::read(body(error).into(), AT, None).expect("it is an event")
 }
 
-fn named() -> Vec<(Fingerprint, Event, ())> {
-    events().into_iter().map(|(event, ())| (Fingerprint::of(&event), event, ())).collect()
+fn events() -> Vec<(Reported, ())> {
+    (0..EVENTS).map(|number| (reported(number % DISTINCT), ())).collect()
+}
+
+fn named() -> Vec<(Fingerprint, Reported, ())> {
+    events().into_iter().map(|(event, ())| (event.fingerprint(), event, ())).collect()
 }
 
 fn entries(distinct: usize) -> Vec<Entry> {
@@ -89,6 +95,10 @@ fn pure(criterion: &mut Criterion) {
     let (text, one) = (body(7), event(7));
     group.bench_function("body::read", |bencher| {
         bencher.iter(|| body::read(black_box(text.as_bytes()), AT));
+    });
+    let received = Bytes::from(body(7));
+    group.bench_function("Reported::read", |bencher| {
+        bencher.iter(|| Reported::read(black_box(received.clone()), AT, None));
     });
     group.bench_function("Fingerprint::of", |bencher| {
         bencher.iter(|| Fingerprint::of(black_box(&one)));

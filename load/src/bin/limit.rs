@@ -5,7 +5,7 @@
 //! parses nothing, hashes nothing, stores nothing and never waits for anything, so on the same
 //! machine, under the same generator and in the same minute, no server built on hyper answers
 //! more. A rate of errsift alone says as much about the machine as about errsift; its ratio to
-//! this server in interleaved runs does not. `load/ratio` measures that.
+//! this server in interleaved runs does not. `load/bench/run` measures that.
 //!
 //! Deliberately absent: routes, limits, time-outs, metrics, a graceful stop. Any path and method
 //! gets the same 200. End it with a signal.
