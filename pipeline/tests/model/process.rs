@@ -28,6 +28,8 @@ use super::{
 /// How long a test waits for what must come, in real time: pauses between attempts grow to 2 s, and
 /// many cases run at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a killed process's threads may go on by themselves.
+const LINGER: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_micros(300);
 
 /// Waits until `is_so`, and says whether it came.
@@ -89,7 +91,7 @@ impl Process {
             backlog: Box::new(Faulty::new(door.clone(), faults.clone())),
             errors: Arc::new(Faulty::new(door, faults.clone())),
         };
-        let clock = Arc::clone(world) as Arc<dyn Clock>;
+        let clock = Arc::clone(&life) as Arc<dyn Clock>;
         let pipeline = start(settings, stores, clock, Nonce(nonce)).ok()?;
         let counters = Arc::clone(&pipeline.counters);
         Some(Self { life, counters, pipeline, heard: channel(), asked: 0 })
@@ -120,13 +122,18 @@ impl Process {
         self.pipeline.stops.try_recv().ok()
     }
 
-    /// Kills it. What it leaves behind ends by itself, or waits for ever.
+    /// Kills it. What it leaves behind ends by itself, or is ended.
     pub fn kill(mut self) -> Answers {
         self.life.end();
         let answers = self.answers();
         let Pipeline { intake, running, .. } = self.pipeline;
         drop(intake);
-        std::thread::spawn(move || running.join());
+        let life = Arc::clone(&self.life);
+        std::thread::spawn(move || {
+            std::thread::sleep(LINGER);
+            life.bury();
+            running.join();
+        });
         answers
     }
 
@@ -153,6 +160,9 @@ impl Process {
             stop = stops.try_recv().ok();
             stop.is_some() || ended.try_recv().is_ok()
         });
+        if stop.is_some() {
+            self.life.bury();
+        }
         came.then(|| (self.heard.1.try_iter().collect(), stop))
     }
 }

@@ -243,11 +243,6 @@ impl World {
         self.seen().guards = None;
     }
 
-    /// Whether the journal began while the tables were away: its terms go on from the time then.
-    pub fn began_alone(&self) -> bool {
-        self.journal.clone().fence().unwrap().term >= Term(START_MS.unsigned_abs() / 1000)
-    }
-
     /// Whether every part has all that the journal has ever had, and its words.
     pub fn all_applied(&self) -> bool {
         let fence = self.journal.clone().fence().unwrap();
