@@ -198,7 +198,7 @@ impl CountsWriter {
         if let Some(known) = self.unseen
             && guards.into_iter().any(|guard| guard.epoch > known.epoch || guard.seq > known.seq)
         {
-            tracing::warn!("the tables have what the journal does not know of");
+            // what that is, is told once all that the journal had is applied
             self.counters.tables_apart.set(1);
         }
     }

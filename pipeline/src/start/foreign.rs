@@ -62,7 +62,7 @@ pub(super) fn find(backlog: &mut dyn Backlog, settled: &Settled) -> Result<Forei
     if events > 0 {
         tracing::warn!(
             events,
-            "the tables have counted events that this journal does not know of: its total goes on with them"
+            "tables have events that the journal does not know of: its total goes on with them"
         );
     }
     Ok(Foreign { found: fence, events })

@@ -33,7 +33,8 @@
 //!   are right again with the next epoch.
 //! * Pending counts may stay in epochs that every part has, where nobody looks for them: when a
 //!   journal forgets that they were dropped, or a process dies that has counted them anew while
-//!   another dropped their jobs.
+//!   another dropped their jobs. So may those of epochs that a journal has lost for good, if their
+//!   writer added them after that, and died before it could notice.
 //! * The journal is put back from a copy, or replaced by another, only when the tables have all: of
 //!   what only it had, nobody could say that it is lost.
 
