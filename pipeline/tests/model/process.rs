@@ -5,7 +5,7 @@ use std::{
         Arc,
         mpsc::{Receiver, Sender, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use errsift_ops::{decode::Received, fingerprint::Fingerprint, id::Nonce};
@@ -31,17 +31,22 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a killed process's threads may go on by themselves.
 const LINGER: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_micros(300);
+const LOOK_MAX: Duration = Duration::from_millis(50);
 
 /// Waits until `is_so`, and says whether it came.
+#[expect(clippy::disallowed_methods, reason = "what never comes must end within the test's time")]
 pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
-    let looks = PATIENCE.as_micros() / LOOK.as_micros();
-    (0..looks).any(|_| {
-        let so = is_so();
-        if !so {
-            std::thread::sleep(LOOK);
+    let mut waited = Duration::ZERO;
+    while !is_so() {
+        if waited >= PATIENCE {
+            return false;
         }
-        so
-    })
+        let since = Instant::now();
+        std::thread::sleep(LOOK);
+        // a machine that stood still has not waited
+        waited += since.elapsed().min(LOOK_MAX);
+    }
+    true
 }
 
 /// What became of attempts, by their numbers.

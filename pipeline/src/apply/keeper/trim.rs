@@ -126,7 +126,10 @@ impl Keeper {
         }
         let foreign = accounted.saturating_sub(journaled);
         if foreign > 0 {
-            tracing::warn!(events = foreign, "tables have events that the journal does not know of");
+            tracing::warn!(
+                events = foreign,
+                "tables have events that the journal does not know of"
+            );
         }
         self.apart = Some((lost, foreign));
     }
