@@ -269,14 +269,17 @@ impl World {
     /// Whether the journal still holds all that `tables` lack, be it counts or words.
     pub fn holds_what_lacks(&self, tables: &MemoryErrors) -> bool {
         let guards = tables.guards(SHARD);
-        let last = guards.iter().map(|guard| guard.seq).min().unwrap_or_default();
+        let last = guards.iter().map(|guard| guard.epoch).min().unwrap_or_default();
         let mut words: BTreeSet<_> = tables.messages().into_keys().collect();
+        // by epochs: the numbers of flights may have begun anew since the copy was made
+        let mut lacking: BTreeSet<_> = self.epochs().into_iter().collect();
+        lacking.retain(|epoch| *epoch > last);
         for job in jobs(&self.journal) {
+            lacking.remove(&job.flight.epoch);
             let worded = job.flight.entries.iter().filter(|entry| entry.details.is_some());
             words.extend(worded.map(|entry| entry.fingerprint));
         }
-        self.journal.clone().page(Seq(1), 1).unwrap().base <= last.next()
-            && tables.counts().keys().all(|name| words.contains(name))
+        lacking.is_empty() && tables.counts().keys().all(|name| words.contains(name))
     }
 
     /// What is wrong now or was before.
