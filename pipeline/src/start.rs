@@ -184,7 +184,7 @@ pub fn start<W: Waiter>(
     });
     let (ingest, intake) = shared.spawn_ingest(
         settings,
-        (stores.journal, armed, ids),
+        (stores.journal, armed, before, ids),
         confirmed,
         feed,
         (ingest_wake, lookout),
@@ -227,8 +227,9 @@ struct Shared {
     claim: Claim,
     /// The fence's epoch when the shard was taken.
     acquired: Epoch,
-    /// Whether the journal began, and was taken, while the tables were away.
-    unseen: bool,
+    /// Where the journal stood, as far as the tables go along with it, if they did not say where they
+    /// are.
+    unseen: Option<Fence>,
     keeper: Sender<Keep>,
     confirmed: Sender<Vec<Fingerprint>>,
     epochs: Arc<OpenEpochs>,
@@ -287,7 +288,7 @@ impl Shared {
     fn spawn_ingest<W: Waiter>(
         &self,
         settings: &Settings,
-        (journal, armed, ids): (Box<dyn Journal>, Armed, RecentIds<u64>),
+        (journal, armed, before, ids): (Box<dyn Journal>, Armed, Fence, RecentIds<u64>),
         confirmed: Receiver<Vec<Fingerprint>>,
         feed: Arc<Feed>,
         (wake, lookout): (Arc<Wake>, Arc<Lookout>),
@@ -308,7 +309,7 @@ impl Shared {
             events,
             boarding,
             confirmed,
-            sealer: Sealer::new(journal, armed, epochs, around),
+            sealer: Sealer::new(journal, (armed, before), epochs, around),
             ids,
             feed,
             wake,

@@ -36,7 +36,8 @@ pub enum Stop {
         /// The epoch the guard row says.
         found: Epoch,
     },
-    /// The tables did not answer at start, and turned out to be ahead of the journal.
+    /// The tables did not answer at start, and turned out to be ahead of the epochs that are given
+    /// since: the clock was put back.
     #[error(
         "the tables are at epoch {ahead}, the journal was taken at {acquired}: start again to go on from the tables"
     )]

@@ -193,14 +193,8 @@ fn a_new_journal_numbers_its_epochs_beyond_the_tables_ones() {
     assert!(applied.epoch > Epoch(0));
 
     let journal = MemoryJournal::default();
-    let switched = Switched { errors: errors.clone(), away: Arc::clone(&away) };
     away.store(true, Ordering::Relaxed);
-    let stores = Stores {
-        journal: Box::new(journal.clone()),
-        backlog: Box::new(journal.clone()),
-        errors: Arc::new(switched),
-    };
-    let mut second = Run::start(&settings(1), stores, 2);
+    let mut second = Run::start(&settings(1), shared(&journal, &errors, &away), 2);
     send(&mut second, 1);
     away.store(false, Ordering::Relaxed);
     let (stops, counters) = (second.pipeline.stops.clone(), second.end());
@@ -208,4 +202,51 @@ fn a_new_journal_numbers_its_epochs_beyond_the_tables_ones() {
     assert_eq!(errors.counts()[&fingerprint("message 0")].count, 41);
     assert!(errors.guards(Shard(0))[0].epoch > applied.epoch);
     assert_eq!(counters.applied_difference.get(), 0);
+}
+
+/// Stores that share what others have; the tables answer once `away` is off.
+fn shared(journal: &MemoryJournal, errors: &MemoryErrors, away: &Arc<AtomicBool>) -> Stores {
+    let switched = Switched { errors: errors.clone(), away: Arc::clone(away) };
+    Stores {
+        journal: Box::new(journal.clone()),
+        backlog: Box::new(journal.clone()),
+        errors: Arc::new(switched),
+    }
+}
+
+/// The tables have epochs that the journal has lost for good, and do not answer when it is taken
+/// again: new flights must not get the numbers of these epochs, which would be skipped as applied.
+/// The ledger must say so little of what only the tables have as of what was never sent.
+#[test]
+fn what_follows_on_a_journal_that_went_back_is_counted_without_asking_the_tables() {
+    let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+    let away = Arc::new(AtomicBool::new(false));
+    let mut first = Run::start(&settings(1), shared(&journal, &errors, &away), 1);
+    send(&mut first, 1);
+    first.end();
+    let copy = journal.backup();
+    let mut lost = Run::start_at(&settings(1), shared(&journal, &errors, &away), 2, 10);
+    for _ in 0..40 {
+        send(&mut lost, 1);
+    }
+    lost.end();
+    journal.restore(&copy);
+
+    away.store(true, Ordering::Relaxed);
+    let mut died = Run::start_at(&settings(1), shared(&journal, &errors, &away), 3, 20);
+    send(&mut died, 1);
+    died.abandon();
+    let mut came_back = Run::start_at(&settings(1), shared(&journal, &errors, &away), 4, 30);
+    send(&mut came_back, 1);
+    away.store(false, Ordering::Relaxed);
+    while errors.counts()[&fingerprint("message 0")].count < 43 {
+        assert!(came_back.pipeline.stops.is_empty(), "it need not start again");
+        thread::yield_now();
+    }
+    let counters = came_back.end();
+    assert_eq!((counters.applied_difference.get(), counters.acked_lost.get()), (0, 0));
+
+    let counters = Run::start_at(&settings(1), shared(&journal, &errors, &away), 5, 40).end();
+    assert_eq!((counters.applied_difference.get(), counters.acked_lost.get()), (0, 0));
+    assert_eq!(journal.clone().fence().unwrap().events, 430);
 }

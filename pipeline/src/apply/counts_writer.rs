@@ -13,8 +13,11 @@ use crate::{
     },
     counters::Counters,
     failpoints,
-    ports::errors::{
-        Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
+    ports::{
+        errors::{
+            Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
+        },
+        journal::Fence,
     },
     settings::APPLY_ROWS,
     stop::Stop,
@@ -27,8 +30,9 @@ pub(crate) struct CountsWriter {
     pub(crate) claim: Claim,
     /// The fence's epoch when the shard was taken: new epochs are later.
     pub(crate) acquired: Epoch,
-    /// Whether the journal began, and was taken, while the tables were away.
-    pub(crate) unseen: bool,
+    /// Where the journal stood, as far as the tables go along with it, if they did not say where they
+    /// are when the shard was taken.
+    pub(crate) unseen: Option<Fence>,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
     pub(crate) counters: Arc<Counters>,
@@ -191,8 +195,10 @@ impl CountsWriter {
             );
             self.counters.tables_apart.set(1);
         }
-        if self.unseen && guards.map(|guard| guard.epoch).max() > Some(Epoch::default()) {
-            // they have counted what this journal has never had
+        if let Some(known) = self.unseen
+            && guards.into_iter().any(|guard| guard.epoch > known.epoch || guard.seq > known.seq)
+        {
+            // what that is, is told once all that the journal had is applied
             self.counters.tables_apart.set(1);
         }
     }
@@ -221,8 +227,9 @@ fn check(
     Ok(())
 }
 
-/// The tables did not answer when the shard was taken, and are ahead of what was taken: new epochs
-/// could be numbered like old ones and would be skipped. The next start takes the shard anew.
+/// The tables did not answer when the shard was taken, and are ahead of what was taken, as after the
+/// clock was put back: new epochs could be numbered like old ones and would be skipped. The next
+/// start takes the shard anew.
 fn check_acquired(acquired: Epoch, parts: &[Part], taken: &Guards) -> Result<(), Stop> {
     let ahead = parts.iter().map(|part| taken[part.index()].epoch).max().unwrap_or_default();
     if ahead > acquired { Err(Stop::JournalBehind { acquired, ahead }) } else { Ok(()) }

@@ -32,8 +32,10 @@ impl Kept {
 /// the journal is away nothing is forgotten.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// The fence with which the shard was taken.
+    /// The fence with which the shard was taken, and the one before that, which may say less of
+    /// events and of the seq.
     taken: Fence,
+    before: Fence,
     /// The fence before the first flight that is kept.
     origin: Fence,
     kept: VecDeque<Kept>,
@@ -41,9 +43,9 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// An empty ring of a shard that was `taken` with this fence.
-    pub(crate) fn new(taken: Fence) -> Self {
-        Self { taken, origin: taken, kept: VecDeque::new(), bytes: 0 }
+    /// An empty ring of a shard that was `taken` with this fence, when it was as `before`.
+    pub(crate) fn new(taken: Fence, before: Fence) -> Self {
+        Self { taken, before, origin: taken, kept: VecDeque::new(), bytes: 0 }
     }
 
     /// Adds the flight executed at `now`, by the monotonic clock; its bytes are shared.
@@ -98,7 +100,7 @@ impl Ring {
         }
         if !found.same_writer(expected) {
             let began = found.seq == self.taken.seq && found.events == self.taken.events;
-            return found.seq < self.taken.seq || began;
+            return found.seq < self.taken.seq || began || *found == self.before;
         }
         let passed = || self.kept.iter().any(|kept| kept.recent.after == *found);
         found.seq < self.origin.seq || *found == self.origin || passed()
@@ -113,6 +115,8 @@ mod tests {
 
     const TAKEN: Fence =
         Fence { term: Term(3), nonce: Nonce(9), seq: Seq(10), epoch: Epoch(50), events: 100 };
+    /// Taking it has added to the events what only the tables had.
+    const BEFORE: Fence = Fence { term: Term(2), nonce: Nonce(7), events: 60, ..TAKEN };
     const SECOND: Duration = Duration::from_secs(1);
 
     fn at(seq: u64) -> Fence {
@@ -121,7 +125,7 @@ mod tests {
 
     /// Flights 11 up to and including `last`, one a second.
     fn ring(last: u32) -> Ring {
-        let mut ring = Ring::new(TAKEN);
+        let mut ring = Ring::new(TAKEN, BEFORE);
         for seq in 11..=last {
             ring.push(at(seq.into()), Bytes::from(vec![0; 10]), SECOND * seq);
         }
@@ -143,9 +147,11 @@ mod tests {
         assert_eq!(healed(&ring, at(12), 0), Some((None, vec![13, 14])));
         assert_eq!(healed(&ring, TAKEN, 14), Some((None, vec![11, 12, 13, 14])));
         // where the shard was taken from
-        let before = Fence { term: Term(2), nonce: Nonce(7), ..TAKEN };
-        assert_eq!(healed(&ring, before, 0), Some((None, vec![11, 12, 13, 14])));
-        assert_eq!(healed(&Ring::new(TAKEN), before, 0), Some((None, vec![])));
+        assert_eq!(healed(&ring, BEFORE, 0), Some((None, vec![11, 12, 13, 14])));
+        assert_eq!(healed(&Ring::new(TAKEN, BEFORE), BEFORE, 0), Some((None, vec![])));
+        // by a take whose answer was lost
+        let first = Fence { nonce: Nonce(9), events: TAKEN.events, ..BEFORE };
+        assert_eq!(healed(&ring, first, 0), Some((None, vec![11, 12, 13, 14])));
     }
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut ring = Ring::new(TAKEN);
+        let mut ring = Ring::new(TAKEN, BEFORE);
         for seq in 11..=20 {
             ring.push(at(seq), Bytes::from(vec![0; RING_BYTES_MAX / 4]), SECOND);
         }

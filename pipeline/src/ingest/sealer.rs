@@ -108,10 +108,10 @@ pub(crate) struct Surroundings {
 }
 
 impl<W: Waiter> Sealer<W> {
-    /// A sealer for the shard that `armed` was acquired for.
+    /// A sealer for the shard that `armed` was acquired for, when the fence was as `before`.
     pub(crate) fn new(
         journal: Box<dyn Journal>,
-        armed: Armed,
+        (armed, before): (Armed, Fence),
         epochs: EpochClock,
         around: Surroundings,
     ) -> Self {
@@ -124,7 +124,7 @@ impl<W: Waiter> Sealer<W> {
             clock,
             epochs,
             ack_deadline,
-            ring: Ring::new(*armed.fence()),
+            ring: Ring::new(*armed.fence(), before),
             healing: None,
             state: State::Ready(armed),
             reports: unbounded(),

@@ -25,11 +25,12 @@ pub struct Progress {
     pub foreign: Foreign,
 }
 
-/// Events that the tables had counted before a journal began that knows nothing of them.
+/// Events that the tables have counted and that the journal does not know of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Foreign {
-    /// The journal's term when that was found: of a journal that was taken since, nothing is known.
-    pub term: Term,
+    /// The fence when that was found: of a journal that stands elsewhere, nothing is known. It may
+    /// have been given back what it lacked.
+    pub found: Fence,
     /// How many.
     pub events: u64,
 }
@@ -38,7 +39,7 @@ impl Foreign {
     /// The events, if `before` is the fence that was looked at. Taking the shard once more after an
     /// answer was lost must not add them twice.
     fn of(&self, before: &Fence) -> u64 {
-        if before.term == self.term { self.events } else { 0 }
+        if *before == self.found { self.events } else { 0 }
     }
 }
 
@@ -79,13 +80,16 @@ mod tests {
     fn what_is_foreign_to_a_journal_is_added_once() {
         let before =
             Fence { term: Term(7), seq: Seq(4), epoch: Epoch(9), events: 6, ..Fence::default() };
-        let foreign = Foreign { term: Term(7), events: 13 };
+        let foreign = Foreign { found: before, events: 13 };
         let tables =
             Progress { term: Term(2), seq: Seq(3), events: 13, foreign, ..Progress::default() };
         let taken = tables.taken(&before, Nonce(1)).unwrap();
         assert_eq!((taken.term, taken.seq, taken.events), (Term(8), Seq(4), 19));
         // the answer was lost, and it is asked for again
         assert_eq!(tables.taken(&taken, Nonce(1)).unwrap().events, 19);
+        // it has been given back what it lacked
+        let healed = Fence { seq: Seq(5), events: 19, ..before };
+        assert_eq!(tables.taken(&healed, Nonce(1)).unwrap().events, 19);
         // of a journal that is left behind, the tables say all
         let behind = Progress { seq: Seq(5), applied: Epoch(9), ..tables };
         assert_eq!(behind.taken(&before, Nonce(1)).unwrap().events, 13);

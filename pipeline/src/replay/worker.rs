@@ -94,7 +94,7 @@ fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, Count
         claim: plan.claim(),
         // the log says where epochs are, and no clock
         acquired: Epoch(u64::MAX),
-        unseen: false,
+        unseen: None,
         parts: Part::all().filter(|part| part.index() % peers == index).collect(),
         counters: counters(),
         stops: shared.stops.clone(),

@@ -22,27 +22,17 @@ use crate::{
     settings::Settings,
 };
 
-/// How far epochs may have run ahead of the clock, in seconds: 100 years.
-const EPOCHS_AHEAD_MAX: u64 = 100 * 365 * 24 * 3600;
 /// How often noting a start is tried again.
 const NOTE_RETRIES: u32 = 6;
 
-/// What a new journal goes on from while the tables do not say where they are: `None` if it is not
-/// new. Epochs of less than a second run ahead of the clock, so the time alone could be one that is
-/// applied; and a term that counts from 1 could be one that the guard rows have seen.
-///
-/// An error is not taken for a journal that is not new: whatever was then numbered from the start
-/// again could be taken for applied.
-fn without_tables(
-    backlog: &mut dyn Backlog,
-    now: Timestamp,
-) -> Result<Option<Progress>, JournalFault> {
-    if ids::briefly(|| backlog.fence())? != Fence::default() {
-        return Ok(None);
-    }
-    let seconds = Epoch::open(Epoch::default(), now).0;
-    let epoch = Epoch(seconds + EPOCHS_AHEAD_MAX);
-    Ok(Some(Progress { term: Term(seconds), epoch, ..Progress::default() }))
+/// What a journal goes on from while the tables do not say where they are. It may be new, or have
+/// lost flights that the tables have; what follows must not get the numbers of these, or it would be
+/// taken for applied. Epochs go on from the microseconds since 1970: however short they are, none
+/// that was opened before has come so far. So do terms, or guard rows of a lost one could seem to be
+/// a successor's; no number of starts comes to them, which is how [`foreign`] tells such a journal.
+fn without_tables(now: Timestamp) -> Progress {
+    let microseconds = now.millis().max(0).unsigned_abs() * 1_000;
+    Progress { term: Term(microseconds), epoch: Epoch(microseconds), ..Progress::default() }
 }
 
 /// How far the tables have come, if they answer.
@@ -76,8 +66,9 @@ pub(super) struct Taken {
     pub(super) base: Seq,
     /// The fence before.
     pub(super) before: Fence,
-    /// Whether the tables did not say where they are, now and when the journal began.
-    pub(super) unseen: bool,
+    /// Where the journal stood, as far as the tables go along with it, if they did not say where they
+    /// are.
+    pub(super) unseen: Option<Fence>,
     /// The last epoch that every part has, as far as the tables said.
     pub(super) applied: Epoch,
     /// How starts have gone, this one included.
@@ -96,7 +87,7 @@ pub(super) fn take(
     let stand = tables_stand(settings, stores.errors.as_ref());
     let at_least = match &stand {
         Some(settled) => progress(settled, foreign::find(stores.backlog.as_mut(), settled)?),
-        None => without_tables(stores.backlog.as_mut(), clock.wall())?.unwrap_or_default(),
+        None => without_tables(clock.wall()),
     };
     let Acquired { armed, before } = stores.journal.acquire(nonce, at_least)?;
     failpoints::pass("acquired");
@@ -108,7 +99,7 @@ pub(super) fn take(
     let (ids, base) =
         ids::recover(&mut *stores.backlog, (&claim, recovery), fence.seq, times, &journaled)?;
     tracing::info!(term = fence.term.0, seq = fence.seq.0, before = before.seq.0, "shard taken");
-    let unseen = stand.is_none() && foreign::began_alone(&fence);
+    let unseen = stand.is_none().then(|| foreign::known(before));
     let applied = at_least.applied;
     Ok(Taken { armed, base, before, unseen, applied, recovery, journaled, ids })
 }

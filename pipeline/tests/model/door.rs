@@ -1,9 +1,12 @@
 //! One process's way to the stores. When the process dies, at a call that was chosen before, its
 //! way leads to copies from then on: its threads end there, and the stores hear no more of it.
 
-use std::sync::{
-    Arc, Mutex, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,6 +18,7 @@ use errsift_ops::{
 use errsift_pipeline::{
     memory::{MemoryErrors, MemoryJournal},
     ports::{
+        clock::Clock,
         dead::{Aside, DeadJobs, Recovery, SetAside},
         errors::{
             Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
@@ -42,6 +46,8 @@ pub struct Doom {
 pub struct Life {
     pub world: Arc<World>,
     dead: AtomicBool,
+    /// Whether nobody cares any more what its threads do.
+    buried: AtomicBool,
     doom: Mutex<Option<Doom>>,
     /// Once it is dead.
     copies: RwLock<Option<(MemoryJournal, MemoryErrors)>>,
@@ -54,8 +60,9 @@ pub struct Door(pub Arc<Life>);
 impl Life {
     pub fn new(world: &Arc<World>) -> Arc<Self> {
         let world = Arc::clone(world);
-        let (dead, doom, copies) = (AtomicBool::default(), Mutex::default(), RwLock::default());
-        Arc::new(Self { world, dead, doom, copies })
+        let (dead, buried) = (AtomicBool::default(), AtomicBool::default());
+        let (doom, copies) = (Mutex::default(), RwLock::default());
+        Arc::new(Self { world, dead, buried, doom, copies })
     }
 
     pub fn is_dead(&self) -> bool {
@@ -79,6 +86,12 @@ impl Life {
         self.dead.store(true, Ordering::SeqCst);
         let mut copies = self.copies.write().unwrap();
         copies.get_or_insert_with(|| (self.world.journal.backup(), self.world.tables.backup()));
+    }
+
+    /// Ends its threads, each when it looks at the time: one that had to stop would else wait for
+    /// what never comes, and thousands of them would slow down all that follows.
+    pub fn bury(&self) {
+        self.buried.store(true, Ordering::SeqCst);
     }
 
     /// Adds what it asks for to what has happened, while it lives.
@@ -136,6 +149,20 @@ impl Life {
             }
             None => work(&mut self.world.tables.clone(), true),
         })
+    }
+}
+
+impl Clock for Life {
+    fn wall(&self) -> Timestamp {
+        self.world.wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        if self.buried.load(Ordering::SeqCst) {
+            // says nothing, and ends no more than this thread
+            std::panic::resume_unwind(Box::new(()));
+        }
+        self.world.monotonic()
     }
 }
 

@@ -1,6 +1,10 @@
 //! Stores that lose what they had confirmed, and what becomes of that.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 use errsift_pipeline::{memory::MemoryJournal, ports::journal::Backlog, stop::Stop};
 
@@ -10,7 +14,8 @@ use super::{
 };
 
 impl Machine {
-    /// A journal that cannot be healed: what is in memory is applied, and the process ends.
+    /// A journal that cannot be healed: what is in memory is applied, and the process ends, or dies
+    /// over that.
     pub fn regressed(&mut self) -> Done {
         let Some(process) = self.newest.take() else { return Ok(()) };
         self.whole = None;
@@ -18,6 +23,12 @@ impl Machine {
         self.world.lost();
         self.back();
         let (life, counters) = (Arc::clone(&process.life), Arc::clone(&process.counters));
+        if self.nonce % 3 == self.case.seed % 3 {
+            thread::sleep(Duration::from_millis(self.case.seed % 16));
+            self.lost += counters.acked_lost.get();
+            self.book.heard(process.kill(), self.world.now_ms());
+            return Ok(());
+        }
         let (answers, stop) = process.drain().ok_or("does not end after the journal went back")?;
         life.end();
         self.lost += counters.acked_lost.get();

@@ -178,7 +178,6 @@ impl Machine {
             }
             Step::Drain => self.drain()?,
             Step::Forget(flights) => self.forget(Some(*flights))?,
-            Step::Empty | Step::Lose if self.world.began_alone() => {}
             Step::Empty => self.forget(None)?,
             Step::Lose => self.another_journal()?,
             Step::Copy => {
@@ -209,13 +208,7 @@ impl Machine {
         if std::mem::take(&mut self.ids_gone) {
             self.book.ids_forgotten();
         }
-        let mut faults = self.faults.clone();
-        if self.behind {
-            // only the tables can tell
-            self.world.tables_away.store(false, Ordering::SeqCst);
-            faults = Faults::new(0, 0);
-        }
-        self.newest = Process::start(&self.world, &self.settings, self.nonce, &faults);
+        self.newest = Process::start(&self.world, &self.settings, self.nonce, &self.faults);
         self.behind &= self.newest.is_none();
     }
 

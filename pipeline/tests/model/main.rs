@@ -33,11 +33,10 @@
 //!   are right again with the next epoch.
 //! * Pending counts may stay in epochs that every part has, where nobody looks for them: when a
 //!   journal forgets that they were dropped, or a process dies that has counted them anew while
-//!   another dropped their jobs.
-//! * A journal that began while the tables were away is not lost once more: epochs are numbered by
-//!   the second, and those of two such journals, of intervals below it, could have the same numbers.
-//! * The journal is put back from a copy only when the tables have all, and the next process starts
-//!   with them, for the same reason.
+//!   another dropped their jobs. So may those of epochs that a journal has lost for good, if their
+//!   writer added them after that, and died before it could notice.
+//! * The journal is put back from a copy, or replaced by another, only when the tables have all: of
+//!   what only it had, nobody could say that it is lost.
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 
@@ -173,8 +172,14 @@ fn try_many(cases: u32, found: &AtomicBool) {
     }
 }
 
+/// The cases that were kept, and no others.
 #[test]
-#[ignore = "about one case in 500 has a ledger or a loss that is not understood yet: regressions.txt"]
+fn what_was_found_once_is_not_found_again() {
+    try_many(0, &AtomicBool::default());
+}
+
+#[test]
+#[ignore = "one run in 20 finds an id counted once too often, or waits for what never comes"]
 fn what_is_acked_is_counted_once_whatever_happens() {
     let asked = std::env::var_os("PROPTEST_CASES").map(|_| ProptestConfig::default().cases);
     let cases = asked.unwrap_or(CASES);

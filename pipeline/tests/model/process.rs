@@ -5,7 +5,7 @@ use std::{
         Arc,
         mpsc::{Receiver, Sender, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use errsift_ops::{decode::Received, fingerprint::Fingerprint, id::Nonce};
@@ -28,18 +28,25 @@ use super::{
 /// How long a test waits for what must come, in real time: pauses between attempts grow to 2 s, and
 /// many cases run at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a killed process's threads may go on by themselves.
+const LINGER: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_micros(300);
+const LOOK_MAX: Duration = Duration::from_millis(50);
 
 /// Waits until `is_so`, and says whether it came.
+#[expect(clippy::disallowed_methods, reason = "what never comes must end within the test's time")]
 pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
-    let looks = PATIENCE.as_micros() / LOOK.as_micros();
-    (0..looks).any(|_| {
-        let so = is_so();
-        if !so {
-            std::thread::sleep(LOOK);
+    let mut waited = Duration::ZERO;
+    while !is_so() {
+        if waited >= PATIENCE {
+            return false;
         }
-        so
-    })
+        let since = Instant::now();
+        std::thread::sleep(LOOK);
+        // a machine that stood still has not waited
+        waited += since.elapsed().min(LOOK_MAX);
+    }
+    true
 }
 
 /// What became of attempts, by their numbers.
@@ -89,7 +96,7 @@ impl Process {
             backlog: Box::new(Faulty::new(door.clone(), faults.clone())),
             errors: Arc::new(Faulty::new(door, faults.clone())),
         };
-        let clock = Arc::clone(world) as Arc<dyn Clock>;
+        let clock = Arc::clone(&life) as Arc<dyn Clock>;
         let pipeline = start(settings, stores, clock, Nonce(nonce)).ok()?;
         let counters = Arc::clone(&pipeline.counters);
         Some(Self { life, counters, pipeline, heard: channel(), asked: 0 })
@@ -120,13 +127,18 @@ impl Process {
         self.pipeline.stops.try_recv().ok()
     }
 
-    /// Kills it. What it leaves behind ends by itself, or waits for ever.
+    /// Kills it. What it leaves behind ends by itself, or is ended.
     pub fn kill(mut self) -> Answers {
         self.life.end();
         let answers = self.answers();
         let Pipeline { intake, running, .. } = self.pipeline;
         drop(intake);
-        std::thread::spawn(move || running.join());
+        let life = Arc::clone(&self.life);
+        std::thread::spawn(move || {
+            std::thread::sleep(LINGER);
+            life.bury();
+            running.join();
+        });
         answers
     }
 
@@ -153,6 +165,9 @@ impl Process {
             stop = stops.try_recv().ok();
             stop.is_some() || ended.try_recv().is_ok()
         });
+        if stop.is_some() {
+            self.life.bury();
+        }
         came.then(|| (self.heard.1.try_iter().collect(), stop))
     }
 }

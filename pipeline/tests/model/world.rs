@@ -56,6 +56,8 @@ struct Seen {
     late: Vec<Late>,
     /// Epochs of executed flights that hold something, but for those that are gone for good.
     epochs: BTreeSet<Epoch>,
+    /// Epochs that the journal has had and lost for good.
+    gone: BTreeSet<Epoch>,
     /// All jobs ever executed.
     jobs: BTreeSet<Bytes>,
     /// Events in all flights ever executed.
@@ -170,6 +172,7 @@ impl World {
             }
             let flight = job::decode(&bytes).unwrap().flight;
             let known = !seen.jobs.insert(bytes);
+            seen.gone.remove(&flight.epoch);
             if !flight.entries.is_empty() {
                 seen.epochs.insert(flight.epoch);
             }
@@ -210,10 +213,11 @@ impl World {
         executed
     }
 
-    /// Epochs in which events were executed.
+    /// Epochs in which events were executed, but for those that are gone for good.
     pub fn epochs(&self) -> Vec<Epoch> {
-        let epochs: BTreeSet<_> = self.seen().executed.keys().map(|(epoch, _)| *epoch).collect();
-        epochs.into_iter().collect()
+        let seen = self.seen();
+        let epochs: BTreeSet<_> = seen.executed.keys().map(|(epoch, _)| *epoch).collect();
+        epochs.difference(&seen.gone).copied().collect()
     }
 
     /// Notes that flights are gone for good: epochs of which the journal has none may be passed by.
@@ -222,13 +226,21 @@ impl World {
         let left: BTreeSet<_> =
             jobs(&self.journal.backup()).into_iter().map(|job| job.flight.epoch).collect();
         seen.epochs.retain(|epoch| left.contains(epoch));
-        seen.renumbered = true;
+        self.lost_after_fence(&mut seen);
     }
 
     /// Notes that any flight may be gone for good.
     pub fn lost_all(&self) {
         let mut seen = self.seen();
         seen.epochs.clear();
+        self.lost_after_fence(&mut seen);
+    }
+
+    /// Notes that the epochs after the fence's are gone for good.
+    fn lost_after_fence(&self, seen: &mut Seen) {
+        let last = self.journal.clone().fence().unwrap().epoch;
+        let executed = seen.executed.keys().map(|(epoch, _)| *epoch);
+        seen.gone.extend(executed.filter(|epoch| *epoch > last));
         seen.renumbered = true;
     }
 
@@ -241,11 +253,6 @@ impl World {
     pub fn restore_tables(&self, backup: &MemoryErrors) {
         self.tables.restore(backup);
         self.seen().guards = None;
-    }
-
-    /// Whether the journal began while the tables were away: its terms go on from the time then.
-    pub fn began_alone(&self) -> bool {
-        self.journal.clone().fence().unwrap().term >= Term(START_MS.unsigned_abs() / 1000)
     }
 
     /// Whether every part has all that the journal has ever had, and its words.
@@ -262,14 +269,17 @@ impl World {
     /// Whether the journal still holds all that `tables` lack, be it counts or words.
     pub fn holds_what_lacks(&self, tables: &MemoryErrors) -> bool {
         let guards = tables.guards(SHARD);
-        let last = guards.iter().map(|guard| guard.seq).min().unwrap_or_default();
+        let last = guards.iter().map(|guard| guard.epoch).min().unwrap_or_default();
         let mut words: BTreeSet<_> = tables.messages().into_keys().collect();
+        // by epochs: the numbers of flights may have begun anew since the copy was made
+        let mut lacking: BTreeSet<_> = self.epochs().into_iter().collect();
+        lacking.retain(|epoch| *epoch > last);
         for job in jobs(&self.journal) {
+            lacking.remove(&job.flight.epoch);
             let worded = job.flight.entries.iter().filter(|entry| entry.details.is_some());
             words.extend(worded.map(|entry| entry.fingerprint));
         }
-        self.journal.clone().page(Seq(1), 1).unwrap().base <= last.next()
-            && tables.counts().keys().all(|name| words.contains(name))
+        lacking.is_empty() && tables.counts().keys().all(|name| words.contains(name))
     }
 
     /// What is wrong now or was before.

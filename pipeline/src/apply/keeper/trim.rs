@@ -124,6 +124,13 @@ impl Keeper {
             tracing::error!(events = lost, "acknowledged events are lost with the tables");
             self.counters.acked_lost.add(lost);
         }
-        self.apart = Some((lost, accounted.saturating_sub(journaled)));
+        let foreign = accounted.saturating_sub(journaled);
+        if foreign > 0 {
+            tracing::warn!(
+                events = foreign,
+                "tables have events that the journal does not know of"
+            );
+        }
+        self.apart = Some((lost, foreign));
     }
 }
