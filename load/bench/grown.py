@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from loads import Closed, spread
-from rows import applied, found
+from rows import await_tables, found
 from servers import Failed, Stack
 
 #: distinct errors seen in all, up to which a repeated event's cost is measured; the target's is 10^7
@@ -22,25 +22,15 @@ def growth(bench):
         while seen <= GROWTH_MAX:
             while errsift.metric("errsift_acked_events_total") < seen:
                 Closed(errsift, 64, 2, "mix:0")
-                wait_for_tables(errsift)
+                await_tables(errsift)
             runs = [Closed(errsift, 256, bench.seconds).cpu_us for _ in range(bench.runs)]
             costs[seen] = spread(runs)
-            wait_for_tables(errsift)
+            await_tables(errsift)
             seen *= 10
     medians = [cost["median"] for cost in costs.values()]
     value = max(medians) / medians[0]
     named = {f"seen_{seen}_cpu_us": cost for seen, cost in costs.items()}
     return found(value, 1.5, True, unit="× the first", **named)
-
-
-def wait_for_tables(errsift):
-    """As `applied`, as long as the tables take."""
-    while True:
-        try:
-            return applied(errsift)
-        except Failed:
-            if errsift.process.poll() is not None:
-                raise
 
 
 def workers(bench):

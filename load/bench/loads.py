@@ -46,11 +46,11 @@ class Closed:
 class Open:
     """One run of the open-loop generator: requests by the clock."""
 
-    def __init__(self, binary, server, rate, seconds, connections, distinct=200):
+    def __init__(self, binary, server, rate, seconds, connections, distinct=200, run=0):
         answer = subprocess.run(
             [binary, "--to", f"127.0.0.1:{server.port}", "--rate", str(rate)]
             + ["--seconds", str(seconds), "--connections", str(connections)]
-            + ["--distinct", str(distinct), "--path", PATH],
+            + ["--distinct", str(distinct), "--run", str(run), "--path", PATH],
             text=True,
             capture_output=True,
         )

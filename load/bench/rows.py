@@ -56,6 +56,16 @@ def applied(errsift):
         time.sleep(0.25)
 
 
+def await_tables(errsift):
+    """As `applied`, as long as the tables take."""
+    while True:
+        try:
+            return applied(errsift)
+        except Failed:
+            if errsift.process.poll() is not None:
+                raise
+
+
 def found(value, target, at_most=False, **more):
     met = value <= target if at_most else value >= target
     bound = f"{'≤' if at_most else '≥'} {number(target)}"

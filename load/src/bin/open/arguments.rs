@@ -14,6 +14,8 @@ pub struct Arguments {
     pub threads: usize,
     /// Distinct errors; 0 makes each one new.
     pub distinct: u64,
+    /// Tells new errors of several runs apart.
+    pub run: u64,
     pub path: String,
 }
 
@@ -28,6 +30,7 @@ impl Arguments {
             connections: 64,
             threads: 1,
             distinct: 200,
+            run: 0,
             path: "/errors/log".to_owned(),
         };
         while let Some(name) = words.next() {
@@ -46,6 +49,7 @@ impl Arguments {
                 }
                 "--threads" => read.threads = value.parse().map_err(|_| expected("a number"))?,
                 "--distinct" => read.distinct = value.parse().map_err(|_| expected("a number"))?,
+                "--run" => read.run = value.parse().map_err(|_| expected("a number"))?,
                 "--path" => read.path.clone_from(&value),
                 _ => return Err(format!("unknown argument {name}")),
             }

@@ -8,7 +8,7 @@
 //! next request is due or an answer comes; it never spins, because the server needs the cores.
 //!
 //! Usage: `open --to IP:PORT [--rate 1000] [--seconds 5] [--connections 64] [--threads 1]
-//! [--distinct 200] [--path /errors/log]`. Prints one line of JSON: what was sent, answered with
+//! [--distinct 200] [--run 0] [--path /errors/log]`. Prints one line of JSON: what was sent, answered with
 //! 200, otherwise or not at all, and the latencies' percentiles in microseconds.
 #![expect(clippy::disallowed_methods, reason = "a load generator measures by the clock")]
 

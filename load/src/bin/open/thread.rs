@@ -145,7 +145,10 @@ impl<'a> Thread<'a> {
 fn request(arguments: &Arguments, thread: u64, number: u64) -> String {
     let message = match number.checked_rem(arguments.distinct) {
         Some(error) => format!("Connection to replica {error:03} refused after 3 attempts"),
-        None => format!("Connection to replica {thread}-{number} refused after 3 attempts"),
+        None => {
+            let run = arguments.run;
+            format!("Connection to replica {run}-{thread}-{number} refused after 3 attempts")
+        }
     };
     let body = format!(
         concat!(
