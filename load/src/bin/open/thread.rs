@@ -143,13 +143,11 @@ impl<'a> Thread<'a> {
 
 /// An event of some 200 bytes, as load/wrk/errors.lua makes them.
 fn request(arguments: &Arguments, thread: u64, number: u64) -> String {
-    let message = match number.checked_rem(arguments.distinct) {
-        Some(error) => format!("Connection to replica {error:03} refused after 3 attempts"),
-        None => {
-            let run = arguments.run;
-            format!("Connection to replica {run}-{thread}-{number} refused after 3 attempts")
-        }
+    let replica = match number.checked_rem(arguments.distinct) {
+        Some(error) => format!("{error:03}"),
+        None => format!("{}-{thread}-{number}", arguments.run),
     };
+    let message = format!("Connection to replica {replica} refused after 3 attempts");
     let body = format!(
         concat!(
             r#"{{"message":"{}","stackTrace":"Error: ECONNREFUSED\n    at Socket.connect "#,
