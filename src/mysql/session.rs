@@ -35,13 +35,15 @@ pub struct Session {
     opts: Opts,
     /// What every connection is held to.
     demand: Option<Demand>,
+    /// Whether rows are written as text to whatever server.
+    is_text: bool,
     handle: Handle,
     live: Option<Live>,
 }
 
 impl Session {
-    pub fn new(opts: Opts, demand: Option<Demand>, handle: Handle) -> Self {
-        Self { opts, demand, handle, live: None }
+    pub fn new(opts: Opts, demand: Option<Demand>, is_text: bool, handle: Handle) -> Self {
+        Self { opts, demand, is_text, handle, live: None }
     }
 
     /// Runs `work` on the connection, made now if there is none, and waits for it. A failure
@@ -51,10 +53,11 @@ impl Session {
         work: impl AsyncFnOnce(&mut Live) -> Result<T, Failure>,
     ) -> Result<T, ErrorsFault> {
         let (opts, demand, live) = (&self.opts, self.demand, &mut self.live);
+        let is_text = self.is_text;
         let outcome = self.handle.block_on(async {
             let live = match live {
                 Some(live) => live,
-                none => none.insert(connect(opts.clone(), demand).await?),
+                none => none.insert(connect(opts.clone(), demand, is_text).await?),
             };
             work(live).await
         });
@@ -69,7 +72,7 @@ impl Session {
     }
 }
 
-async fn connect(opts: Opts, demand: Option<Demand>) -> Result<Live, Failure> {
+async fn connect(opts: Opts, demand: Option<Demand>, is_text: bool) -> Result<Live, Failure> {
     let connecting = async {
         let mut conn = Conn::new(opts).await?;
         for setting in SETTINGS {
@@ -79,7 +82,8 @@ async fn connect(opts: Opts, demand: Option<Demand>) -> Result<Live, Failure> {
             conn.query_first("SELECT @@max_allowed_packet, @@version").await?;
         let (packet_bytes, version) = said.unwrap_or((1024 * 1024, String::new()));
         // who greets may be a proxy, which does not pass on what only MariaDB has
-        let takes_bulk = conn.server_version().0 >= 10 && version.contains("MariaDB");
+        let is_mariadb = conn.server_version().0 >= 10 && version.contains("MariaDB");
+        let takes_bulk = is_mariadb && !is_text;
         let mut live = Live { conn, packet_bytes, takes_bulk, in_doubt: false };
         if let Some(demand) = demand {
             let checks = check::settings(&mut live, demand.durability).await?;

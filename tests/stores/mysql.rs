@@ -35,6 +35,9 @@ fn mysql_keeps_the_contract() {
     let errors = store(&server, "whole");
     assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
     conformance::errors::every(&errors);
+    let errors = store(&server, "text").in_text();
+    errors.migrate().unwrap();
+    conformance::errors::every(&errors);
     // the smallest packet that the details of one error fit
     server.query("mysql", "SET GLOBAL max_allowed_packet = 1048576");
     let errors = store(&server, "small");
