@@ -63,7 +63,7 @@ impl Met {
             words.push(writing as u8);
             words.extend_from_slice(service);
             words.extend_from_slice(message);
-            Known { position, start, service_bytes, message_bytes }
+            Known { start, position, service_bytes, message_bytes }
         });
     }
 }
