@@ -51,7 +51,7 @@ use crate::{
         holder::Place,
         journal::{Armed, Backlog, Fence, Journal, JournalFault, Page},
     },
-    settings::Settings,
+    settings::{APPLY_ROWS, Settings},
     stop::Stop,
     wake::Wake,
     watchdog,
@@ -371,6 +371,7 @@ impl Shared {
             acquired: self.acquired,
             unseen: self.unseen,
             parts: Part::all().filter(|part| part.index() % count == index).collect(),
+            rows_max: APPLY_ROWS,
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),
         };

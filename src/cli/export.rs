@@ -11,12 +11,19 @@ use clap::Args;
 use errsift_ops::timestamp::Timestamp;
 use errsift_pipeline::ports::clock::Clock;
 
-use super::{exit, output, serve::open};
+use tokio::runtime::Runtime;
+
+use super::{
+    exit, output,
+    serve::{open, runtime},
+};
 use crate::{
     clock::SystemClock,
-    export::{ExportFault, Format, Lines, Subject, export},
+    export::{ExportFault, ExportRows, Format, Lines, Subject, export},
+    mysql::MysqlErrors,
     query::{Filter, Label, Search, moment},
     settings::StoreSettings,
+    tls::Tls,
 };
 
 /// What to export, and where to.
@@ -71,12 +78,10 @@ pub fn run(args: &ExportArgs) -> ExitCode {
         Ok(filter) => filter,
         Err(wrong) => return output::fail(exit::CONFIG, &wrong),
     };
-    let (_runtime, backend) = match open(&args.stores) {
+    let (_runtime, mut rows, place) = match opened(&args.stores) {
         Ok(opened) => opened,
         Err(code) => return code,
     };
-    let mut rows = backend.export();
-    let place = backend.describe().1;
     let to_file = args.output != Path::new("-");
     let out: Box<dyn Write> = if to_file {
         match File::create(&args.output) {
@@ -101,6 +106,22 @@ pub fn run(args: &ExportArgs) -> ExitCode {
         }
         Err(ExportFault::Output(fault)) => output::printed(Err(fault)),
     }
+}
+
+/// The rows, and where they are, for people. Without a journal too: rows are read from tables alone.
+fn opened(stores: &StoreSettings) -> Result<(Runtime, Box<dyn ExportRows>, String), ExitCode> {
+    let (Some(url), None) = (&stores.mysql_url, &stores.redis_url) else {
+        let (runtime, backend) = open(stores)?;
+        let (rows, place) = (backend.export(), backend.describe().1);
+        return Ok((runtime, rows, place));
+    };
+    let config = |reason: &str| output::fail(exit::CONFIG, reason);
+    let tls = Tls::read(&stores.tls).map_err(|wrong| config(&wrong.join("\n")))?;
+    let runtime = runtime()?;
+    let errors = MysqlErrors::new(url, runtime.handle().clone())
+        .map_err(|reason| config(&format!("--mysql-url: {reason}")))?
+        .trusting(&tls);
+    Ok((runtime, errors.export(), format!("mysql at {}", errors.address())))
 }
 
 fn filter(args: &ExportArgs, now: Timestamp) -> Result<Filter, String> {

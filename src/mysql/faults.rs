@@ -11,6 +11,8 @@ use crate::tls;
 pub const LOCK_WAIT: u16 = 1205;
 /// Deadlock; the transaction is rolled back.
 pub const DEADLOCK: u16 = 1213;
+/// No more prepared statements, none of this kind, or one that somebody in between has forgotten.
+const UNPREPARED: [u16; 3] = [1461, 1295, 1243];
 /// A statement took longer than it was given: `MariaDB`'s number and `MySQL`'s.
 pub const TOO_LONG: [u16; 2] = [1969, 3024];
 /// A column, or an index, of this name is there already.
@@ -120,6 +122,11 @@ impl Failure {
         self.code().is_some_and(|code| OF_DATA.contains(&code))
     }
 
+    /// Whether the server, or who stands before it, does not take prepared statements now.
+    pub fn is_of_preparing(&self) -> bool {
+        self.code().is_some_and(|code| UNPREPARED.contains(&code))
+    }
+
     /// Whether the connection is as good as before. All but waits and deadlocks drop it: a
     /// reconnect is cheap, and the way out of a demoted primary.
     pub fn keeps_connection(&self) -> bool {
@@ -132,6 +139,8 @@ impl From<Failure> for ErrorsFault {
         let text = failure.to_string();
         match failure {
             Failure::Server(error) if TRANSIENT.contains(&error.code) => Self::Transient(text),
+            // the next try is text
+            Failure::Server(error) if UNPREPARED.contains(&error.code) => Self::Transient(text),
             Failure::Server(_) | Failure::Value(_) => Self::Denied(text),
             Failure::Connection(error) => connection(&error, text),
             Failure::TimedOut(_) => Self::Transient(text),

@@ -4,11 +4,12 @@
 //! anything that leaves its state in doubt. Nothing is retried in here: a fault says what is
 //! certain, and the caller decides.
 //!
-//! Statements are text. Binary values and users' text stand in them as hex literals, so that no
+//! Statements are text, but for [rows that `MariaDB` takes many of at once](bulk). Binary values and users' text stand in them as hex literals, so that no
 //! byte of theirs can be read as SQL under any `sql_mode`, and a range needs no prepared
 //! statement per number of rows.
 
 mod address;
+mod bulk;
 mod check;
 mod dead;
 mod export;
@@ -52,6 +53,7 @@ use crate::{
 pub struct MysqlErrors {
     opts: Opts,
     demand: Option<Demand>,
+    is_text: bool,
     handle: Handle,
 }
 
@@ -65,13 +67,19 @@ impl MysqlErrors {
             .prefer_socket(Some(false))
             .tcp_keepalive(Some(session::KEEPALIVE))
             .into();
-        Ok(Self { opts, demand: None, handle })
+        Ok(Self { opts, demand: None, is_text: false, handle })
     }
 
     /// The same, refusing each connection to a server whose settings are not as asked.
     #[must_use]
     pub fn demanding(self, demand: Demand) -> Self {
         Self { demand: Some(demand), ..self }
+    }
+
+    /// The same, writing rows as text to whatever server, as to those that are not `MariaDB`.
+    #[must_use]
+    pub fn in_text(self) -> Self {
+        Self { is_text: true, ..self }
     }
 
     /// The same, trusting whom `tls` says and showing its certificate, if it is encrypted.
@@ -125,7 +133,7 @@ impl MysqlErrors {
     }
 
     fn session(&self, demand: Option<Demand>) -> Session {
-        Session::new(self.opts.clone(), demand, self.handle.clone())
+        Session::new(self.opts.clone(), demand, self.is_text, self.handle.clone())
     }
 }
 

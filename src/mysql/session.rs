@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mysql_async::{Conn, Opts, Row, prelude::*};
+use mysql_async::{Conn, Opts, Row, Value, prelude::*};
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{check, faults::Failure};
@@ -35,13 +35,15 @@ pub struct Session {
     opts: Opts,
     /// What every connection is held to.
     demand: Option<Demand>,
+    /// Whether rows are written as text to whatever server.
+    is_text: bool,
     handle: Handle,
     live: Option<Live>,
 }
 
 impl Session {
-    pub fn new(opts: Opts, demand: Option<Demand>, handle: Handle) -> Self {
-        Self { opts, demand, handle, live: None }
+    pub fn new(opts: Opts, demand: Option<Demand>, is_text: bool, handle: Handle) -> Self {
+        Self { opts, demand, is_text, handle, live: None }
     }
 
     /// Runs `work` on the connection, made now if there is none, and waits for it. A failure
@@ -51,13 +53,18 @@ impl Session {
         work: impl AsyncFnOnce(&mut Live) -> Result<T, Failure>,
     ) -> Result<T, ErrorsFault> {
         let (opts, demand, live) = (&self.opts, self.demand, &mut self.live);
+        let is_text = self.is_text;
         let outcome = self.handle.block_on(async {
             let live = match live {
                 Some(live) => live,
-                none => none.insert(connect(opts.clone(), demand).await?),
+                none => none.insert(connect(opts.clone(), demand, is_text).await?),
             };
             work(live).await
         });
+        if outcome.as_ref().is_err_and(Failure::is_of_preparing) {
+            tracing::info!("server takes no prepared statements, rows are written as text");
+            self.is_text = true;
+        }
         // dropped out here, where no runtime is entered, the socket is closed at once; inside, a
         // task would try to say good-bye to a server that may be frozen
         if outcome.as_ref().is_err_and(|failure| !failure.keeps_connection())
@@ -69,15 +76,19 @@ impl Session {
     }
 }
 
-async fn connect(opts: Opts, demand: Option<Demand>) -> Result<Live, Failure> {
+async fn connect(opts: Opts, demand: Option<Demand>, is_text: bool) -> Result<Live, Failure> {
     let connecting = async {
         let mut conn = Conn::new(opts).await?;
         for setting in SETTINGS {
             conn.query_drop(*setting).await?;
         }
-        let packet_bytes: Option<usize> = conn.query_first("SELECT @@max_allowed_packet").await?;
-        let packet_bytes = packet_bytes.unwrap_or(1024 * 1024);
-        let mut live = Live { conn, packet_bytes, in_doubt: false };
+        let said: Option<(usize, String)> =
+            conn.query_first("SELECT @@max_allowed_packet, @@version").await?;
+        let (packet_bytes, version) = said.unwrap_or((1024 * 1024, String::new()));
+        // who greets may be a proxy, which does not pass on what only MariaDB has
+        let is_mariadb = conn.server_version().0 >= 10 && version.contains("MariaDB");
+        let takes_bulk = is_mariadb && !is_text;
+        let mut live = Live { conn, packet_bytes, takes_bulk, in_doubt: false };
         if let Some(demand) = demand {
             let checks = check::settings(&mut live, demand.durability).await?;
             demand.judge("mysql", &checks).map_err(Failure::Value)?;
@@ -91,6 +102,7 @@ async fn connect(opts: Opts, demand: Option<Demand>) -> Result<Live, Failure> {
 pub struct Live {
     conn: Conn,
     packet_bytes: usize,
+    takes_bulk: bool,
     in_doubt: bool,
 }
 
@@ -100,9 +112,25 @@ impl Live {
         self.packet_bytes / 2
     }
 
+    /// Whether rows may be sent [in bulk](super::bulk).
+    pub fn takes_bulk(&self) -> bool {
+        self.takes_bulk
+    }
+
+    /// Runs a prepared statement for each of `rows`, which take so many `bytes`.
+    pub async fn run_batch(
+        &mut self,
+        sql: &str,
+        rows: Vec<Vec<Value>>,
+        bytes: usize,
+    ) -> Result<(), Failure> {
+        self.check_size(sql.len() + bytes)?;
+        timed(self.conn.exec_batch(sql, rows)).await
+    }
+
     /// Runs one statement and says how many rows it matched or changed.
     pub async fn run(&mut self, sql: &str) -> Result<u64, Failure> {
-        self.check_size(sql)?;
+        self.check_size(sql.len())?;
         timed(self.conn.query_drop(sql)).await?;
         Ok(self.conn.affected_rows())
     }
@@ -115,7 +143,7 @@ impl Live {
 
     /// Runs one query and returns its rows.
     pub async fn query(&mut self, sql: &str) -> Result<Vec<Row>, Failure> {
-        self.check_size(sql)?;
+        self.check_size(sql.len())?;
         timed(self.conn.query(sql)).await
     }
 
@@ -135,13 +163,12 @@ impl Live {
 
     /// The server would close the connection on a packet that is too large, and the same again
     /// on each new try: say it here instead.
-    fn check_size(&self, sql: &str) -> Result<(), Failure> {
-        if sql.len() < self.packet_bytes {
+    fn check_size(&self, bytes: usize) -> Result<(), Failure> {
+        if bytes < self.packet_bytes {
             return Ok(());
         }
         Err(Failure::Value(format!(
-            "a statement of {} bytes does not fit max_allowed_packet = {}",
-            sql.len(),
+            "a statement of {bytes} bytes does not fit max_allowed_packet = {}",
             self.packet_bytes
         )))
     }

@@ -9,7 +9,10 @@ use errsift_pipeline::{
     },
 };
 
+use mysql_async::Value;
+
 use super::{
+    bulk,
     faults::Failure,
     guards,
     rows::{
@@ -122,6 +125,9 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 /// Stores words unless they are stored.
 pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
     let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
+    if live.takes_bulk() {
+        return bulk::insert(live, DETAILS, rows.map(details_values)).await;
+    }
     for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
         live.run(&sql).await?;
     }
@@ -142,16 +148,49 @@ async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 /// Adds rows, sorted by fingerprint, to counts and windows.
 pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<(), Failure> {
     let bytes_max = live.statement_bytes_max();
+    let mut windows: Vec<&CountRow> = rows.iter().collect();
+    windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
+    if live.takes_bulk() {
+        bulk::insert(live, COUNTS, totals(rows).map(count_values)).await?;
+        failpoints::pass("apply_counted");
+        return bulk::insert(live, WINDOWS, windows.into_iter().map(window_values)).await;
+    }
     for sql in statements(COUNTS, bytes_max, totals(rows), push_count) {
         live.run(&sql).await?;
     }
     failpoints::pass("apply_counted");
-    let mut windows: Vec<&CountRow> = rows.iter().collect();
-    windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
     for sql in statements(WINDOWS, bytes_max, windows.into_iter(), push_window) {
         live.run(&sql).await?;
     }
     Ok(())
+}
+
+fn count_values((fingerprint, tally): (Fingerprint, Tally)) -> [Value; 4] {
+    let Tally { count, first, last } = tally;
+    [bulk::bytes(&fingerprint.0), Value::UInt(count), bulk::datetime(first), bulk::datetime(last)]
+}
+
+fn window_values(row: &CountRow) -> [Value; 3] {
+    let CountRow { fingerprint, window, tally } = row;
+    let start = bulk::datetime(window.start());
+    [start, bulk::bytes(&fingerprint.0), Value::UInt(tally.count)]
+}
+
+fn details_values(((fingerprint, details), tags): (&DetailsRow, &str)) -> [Value; 10] {
+    let payload = &details.payload;
+    let or_null = |text: &Option<String>| bulk::text_or_null(text.as_deref());
+    [
+        bulk::bytes(&fingerprint.0),
+        Value::UInt(details.rule.0.into()),
+        bulk::bytes(payload.message.as_bytes()),
+        or_null(&payload.stack_trace),
+        or_null(&payload.kind),
+        or_null(&payload.level),
+        or_null(&payload.service),
+        or_null(&payload.environment),
+        or_null(&payload.release),
+        bulk::bytes(tags.as_bytes()),
+    ]
 }
 
 fn push_count(sql: &mut String, (fingerprint, tally): (Fingerprint, Tally)) {

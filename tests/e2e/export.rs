@@ -31,7 +31,8 @@ fn exporting(stack: &Stack, arguments: &[&str]) -> Command {
     command.arg("export").args(arguments);
     match &stack.stores {
         Stores::Servers(servers) => {
-            command.args(["--redis-url", &servers.redis.url(), "--mysql-url", &servers.mysql_url]);
+            // tables are enough
+            command.args(["--mysql-url", &servers.mysql_url]);
         }
         Stores::Embedded => {
             command.arg("--data").arg(stack.errsift.process.dir().join("errsift.db"));

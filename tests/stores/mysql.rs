@@ -12,7 +12,12 @@ use errsift::{
     mysql::{MysqlErrors, MysqlUrlFault},
     schema::{SchemaFault, SchemaVersion},
 };
-use errsift_ops::id::{Epoch, Seq, Shard, Term};
+use errsift_ops::{
+    event::Payload,
+    fingerprint::RULE,
+    flight::Details,
+    id::{Epoch, Seq, Shard, Term},
+};
 use errsift_pipeline::{
     conformance::{
         self,
@@ -34,6 +39,9 @@ fn mysql_keeps_the_contract() {
     let server = Mariadb::start();
     let errors = store(&server, "whole");
     assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
+    conformance::errors::every(&errors);
+    let errors = store(&server, "text").in_text();
+    errors.migrate().unwrap();
     conformance::errors::every(&errors);
     // the smallest packet that the details of one error fit
     server.query("mysql", "SET GLOBAL max_allowed_packet = 1048576");
@@ -80,6 +88,23 @@ fn mysql_answers_questions() {
         assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
         crate::queries::answers(&errors);
     }
+}
+
+/// Rows go in bulk by prepared statements, of which other programs may have used up all.
+#[test]
+fn a_server_without_prepared_statements_gets_text() {
+    let server = Mariadb::start();
+    let errors = store(&server, "unprepared");
+    errors.migrate().unwrap();
+    let mut writer = errors.writer();
+    let details = Details { rule: RULE, payload: Payload::default() };
+    let details = [(fingerprint(25, 1), Box::new(details))];
+    server.query("unprepared", "SET GLOBAL max_prepared_stmt_count = 0");
+    let refused = writer.insert_details(Shard(25), &details);
+    assert!(matches!(refused, Err(ErrorsFault::Transient(_))), "{refused:?}");
+    writer.insert_details(Shard(25), &details).unwrap();
+    let stored = server.query("unprepared", "SELECT COUNT(*) FROM error_details");
+    assert_eq!(mysql_async::from_row::<u64>(stored[0].clone()), 1);
 }
 
 fn people_query_the_view(server: &Mariadb, errors: &MysqlErrors) {

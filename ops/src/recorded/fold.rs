@@ -3,8 +3,9 @@
 use super::{
     exported,
     form::{Form, mark_len},
+    layout::Layouts,
     met::{Met, Writing},
-    quick::{self, Quick},
+    quick::Quick,
     rules::Rules,
     seen::{Folded, Reject},
     slots::Slots,
@@ -31,12 +32,14 @@ pub struct Fold {
     rules: Rules,
     slots: Slots,
     met: Met,
+    layouts: Layouts,
 }
 
 impl Fold {
     /// Nothing is met yet.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, slots: Slots::default(), met: Met::default() }
+        let (slots, met, layouts) = <(Slots, Met, Layouts)>::default();
+        Self { rules, slots, met, layouts }
     }
 
     /// Folds a chunk, which starts `at` bytes into the log and is looked at now, at `received`.
@@ -72,7 +75,7 @@ impl Fold {
         if exported::is_one(record) {
             return self.exported(record, folded);
         }
-        let quick = quick::scan(record);
+        let quick = self.layouts.scan(record);
         if let Some(quick) = &quick
             && self.again(quick, received, folded)
         {

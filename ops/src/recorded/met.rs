@@ -22,11 +22,12 @@ pub(super) struct Met {
     words: Vec<u8>,
 }
 
+/// Small, so that few of the lines of memory that a look-up takes are not at hand.
 struct Known {
-    position: usize,
     start: usize,
-    service_bytes: usize,
-    message_bytes: usize,
+    position: u32,
+    service_bytes: u16,
+    message_bytes: u16,
 }
 
 impl Met {
@@ -34,11 +35,12 @@ impl Met {
     pub(super) fn find(&self, writing: Writing, service: &[u8], message: &[u8]) -> Option<usize> {
         let known = self.known.get(&hash(writing, service, message))?;
         let Known { position, start, service_bytes, message_bytes } = *known;
+        let (service_bytes, message_bytes) = (service_bytes.into(), usize::from(message_bytes));
         let words = &self.words[start..start + 1 + service_bytes + message_bytes];
         let (tag, words) = words.split_first()?;
         let (of_service, of_message) = words.split_at(service_bytes);
         let is_same = *tag == writing as u8 && of_service == service && of_message == message;
-        is_same.then_some(position)
+        is_same.then_some(position as usize)
     }
 
     /// Notes where an error is. Words that hash like others are not noted: they are looked at anew
@@ -53,14 +55,15 @@ impl Met {
         if service.len() + message.len() > WORDS_BYTES_MAX {
             return;
         }
-        let (start, service_bytes, message_bytes) =
-            (self.words.len(), service.len(), message.len());
+        let sizes = (position.try_into(), service.len().try_into(), message.len().try_into());
+        let (Ok(position), Ok(service_bytes), Ok(message_bytes)) = sizes else { return };
+        let start = self.words.len();
         let Self { known, words } = self;
         known.entry(hash(writing, service, message)).or_insert_with(|| {
             words.push(writing as u8);
             words.extend_from_slice(service);
             words.extend_from_slice(message);
-            Known { position, start, service_bytes, message_bytes }
+            Known { start, position, service_bytes, message_bytes }
         });
     }
 }

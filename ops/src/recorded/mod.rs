@@ -14,6 +14,7 @@ mod cursor;
 mod exported;
 pub mod fold;
 pub mod form;
+mod layout;
 mod met;
 pub mod quick;
 pub mod rules;

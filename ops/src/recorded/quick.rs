@@ -4,6 +4,8 @@
 //! and time; all else need only be right. What is read here is certainly an event, and the same one
 //! that [`body`](crate::body) reads; whatever is unusual is left to that.
 
+use std::ops::Range;
+
 use super::{cursor::Cursor, usual_time};
 use crate::{event::EventId, timestamp::Timestamp};
 
@@ -25,12 +27,36 @@ const TAGS_MAX: usize = 32;
 
 /// Reads `line`; `None` if it may be no event, or takes a closer look.
 pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
-    let text = str::from_utf8(line).ok()?;
-    // strings have no control characters, and white space between values is mostly blanks
-    if line.iter().fold(0, |any, byte| any | u8::from(*byte < b' ')) != 0 {
-        return None;
+    if is_clean(line) { walk(line, &mut Vec::new()) } else { None }
+}
+
+/// Whether a line is UTF-8 without control characters: strings have none, and white space between
+/// values is mostly blanks.
+pub(super) fn is_clean(line: &[u8]) -> bool {
+    let any = |is: fn(u8) -> bool| line.iter().fold(0, |any, byte| any | u8::from(is(*byte))) != 0;
+    // most lines are ASCII: one look
+    if !any(|byte| byte.wrapping_sub(b' ') > 0x5f) {
+        return true;
     }
-    let mut cursor = Cursor { text, at: 0 };
+    !any(|byte| byte < b' ') && str::from_utf8(line).is_ok()
+}
+
+/// A value that another line may have otherwise: its field, and where it stands, without quotes.
+pub(super) type Varying = (Varies, Range<usize>);
+
+/// What kind of value that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Varies {
+    /// Text of the field with this number.
+    Text(u16),
+    /// Digits of the time.
+    Number,
+}
+
+/// Reads a [clean](is_clean) line from field to field, and notes its values in `varying`.
+pub(super) fn walk<'a>(line: &'a [u8], varying: &mut Vec<Varying>) -> Option<Quick<'a>> {
+    varying.clear();
+    let mut cursor = Cursor { bytes: line, at: 0 };
     cursor.expect(b'{')?;
     let mut quick = Quick::default();
     let mut seen: u16 = 0;
@@ -42,7 +68,7 @@ pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
             return None;
         }
         seen |= 1 << field;
-        value(&mut cursor, field, &mut quick)?;
+        value(&mut cursor, field, &mut quick, varying)?;
         match cursor.next()? {
             b',' => {}
             b'}' => break,
@@ -77,20 +103,50 @@ fn field(name: &[u8]) -> Option<u16> {
     })
 }
 
-fn value<'a>(cursor: &mut Cursor<'a>, field: u16, quick: &mut Quick<'a>) -> Option<()> {
+fn value<'a>(
+    cursor: &mut Cursor<'a>,
+    field: u16,
+    quick: &mut Quick<'a>,
+    varying: &mut Vec<Varying>,
+) -> Option<()> {
     cursor.blanks();
-    match (cursor.bytes().get(cursor.at)?, field) {
-        (b'"', TAGS) => return None,
-        (b'"', _) => {}
-        (b'n', field) if field != MESSAGE => return cursor.null(),
-        (b'{', TAGS) => return tags(cursor),
-        (b'0'..=b'9', TIMESTAMP) => {
-            quick.timestamp = Some(number(cursor)?);
-            return Some(());
+    match (cursor.bytes.get(cursor.at)?, field) {
+        (b'"', TAGS) => None,
+        (b'"', _) => {
+            cursor.at += 1;
+            varied(cursor, Varies::Text(field), quick, varying)?;
+            cursor.exactly(b"\"")
         }
-        _ => return None,
+        (b'n', field) if field != MESSAGE => cursor.exactly(b"null"),
+        (b'{', TAGS) => tags(cursor, quick, varying),
+        (b'0'..=b'9', TIMESTAMP) => varied(cursor, Varies::Number, quick, varying),
+        _ => None,
     }
-    let value = cursor.string()?;
+}
+
+fn varied<'a>(
+    cursor: &mut Cursor<'a>,
+    varies: Varies,
+    quick: &mut Quick<'a>,
+    varying: &mut Vec<Varying>,
+) -> Option<()> {
+    let start = cursor.at;
+    take(cursor, varies, quick)?;
+    varying.push((varies, start..cursor.at));
+    Some(())
+}
+
+/// Reads a value of this kind, without quotes.
+pub(super) fn take<'a>(
+    cursor: &mut Cursor<'a>,
+    varies: Varies,
+    quick: &mut Quick<'a>,
+) -> Option<()> {
+    let Varies::Text(field) = varies else {
+        quick.timestamp = Some(number(cursor)?);
+        return Some(());
+    };
+    let value = cursor.rest_of_string()?;
     match field {
         MESSAGE => quick.message = value.bytes,
         SERVICE => quick.service = Some(value.bytes),
@@ -104,23 +160,27 @@ fn value<'a>(cursor: &mut Cursor<'a>, field: u16, quick: &mut Quick<'a>) -> Opti
 
 /// A whole number that is exact as a floating one.
 fn number(cursor: &mut Cursor<'_>) -> Option<Timestamp> {
-    let digits = cursor.bytes()[cursor.at..].iter().take_while(|byte| byte.is_ascii_digit());
-    let end = cursor.at + digits.count();
-    let text = &cursor.text[cursor.at..end];
-    let has_more = matches!(cursor.bytes().get(end), Some(b'.' | b'e' | b'E'));
-    if has_more || text.len() > 15 || (text.len() > 1 && text.starts_with('0')) {
+    let rest = cursor.bytes.get(cursor.at..)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let has_more = matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+    if has_more || !(1..=15).contains(&digits) || (digits > 1 && rest[0] == b'0') {
         return None;
     }
-    cursor.at = end;
-    let number: u64 = text.parse().ok()?;
+    cursor.at += digits;
+    let number =
+        rest[..digits].iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
     #[expect(clippy::cast_precision_loss, reason = "fifteen digits fit")]
     Timestamp::from_number(number as f64)
 }
 
-fn tags(cursor: &mut Cursor<'_>) -> Option<()> {
+fn tags<'a>(
+    cursor: &mut Cursor<'a>,
+    quick: &mut Quick<'a>,
+    varying: &mut Vec<Varying>,
+) -> Option<()> {
     cursor.expect(b'{')?;
     cursor.blanks();
-    if cursor.bytes().get(cursor.at) == Some(&b'}') {
+    if cursor.bytes.get(cursor.at) == Some(&b'}') {
         cursor.at += 1;
         return Some(());
     }
@@ -132,7 +192,9 @@ fn tags(cursor: &mut Cursor<'_>) -> Option<()> {
         }
         keys[count] = key.bytes;
         cursor.expect(b':')?;
-        cursor.string()?;
+        cursor.expect(b'"')?;
+        varied(cursor, Varies::Text(TAGS), quick, varying)?;
+        cursor.exactly(b"\"")?;
         match cursor.next()? {
             b',' => {}
             b'}' => return Some(()),
@@ -147,7 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{body, event::Event};
+    use crate::{body, event::Event, recorded::layout::Layouts};
 
     const NOW: Timestamp = Timestamp::from_millis(4_000_000_000_000);
 
@@ -159,6 +221,21 @@ mod tests {
     /// What is read quickly is what is read slowly.
     fn assert_same(line: &[u8]) -> bool {
         let Some(quick) = scan(line) else { return false };
+        assert_right(&quick, line);
+        true
+    }
+
+    /// Whatever lines were read before, the same is read of `line`, if anything is.
+    fn assert_same_after(before: &[&[u8]], line: &[u8]) {
+        let mut layouts = Layouts::default();
+        for line in before {
+            layouts.scan(line);
+        }
+        let quick = layouts.scan(line);
+        assert_eq!(quick, scan(line), "{}", String::from_utf8_lossy(line));
+    }
+
+    fn assert_right(quick: &Quick<'_>, line: &[u8]) {
         let missing = Timestamp::from_millis(77);
         let shown = String::from_utf8_lossy(line);
         let event = body::read_recorded(line, NOW, Some(missing));
@@ -170,7 +247,6 @@ mod tests {
         let at = quick.timestamp.unwrap_or(missing);
         assert_eq!(if clamped { NOW } else { at }, timestamp, "{shown}");
         assert!(fingerprint.is_empty(), "{shown}");
-        true
     }
 
     const USUAL: &str = r#"{"message":"a \"b\" \n é","stackTrace":"x\n\tat y","type":"T","level":"error","service":"shop","environment":"prod","release":null,"timestamp":"2024-02-28T23:59:59.123Z","eventId":"01234567-89ab-cdef-0123-456789abcdef","tags":{"k":"v","l":""}}"#;
@@ -187,6 +263,33 @@ mod tests {
             r#"{"tags":null,"service":"","message":"0123456789012345\\"}"#,
         ] {
             assert!(assert_same(line.as_bytes()), "{line}");
+            assert_same_after(&[line.as_bytes()], line.as_bytes());
+            assert_same_after(&[USUAL.as_bytes()], line.as_bytes());
+        }
+    }
+
+    #[test]
+    fn lines_of_one_layout_need_not_be_alike() {
+        for line in [
+            USUAL.replace("shop", "").replace("error", "wa\u{e9}rn").replace("59.123Z", "59Z"),
+            USUAL.replace("\\n", "\\u00e9"),
+            USUAL.replace("shop", "sh\\op"),
+            USUAL.replace("2024-02", "2024-99"),
+            USUAL.replace("89ab", "xxxx"),
+            USUAL.replace("\"l\"", "\"k\""),
+            USUAL.replace("null", "\"7\""),
+            USUAL.replace("}}", "} }"),
+            USUAL.replace("}}", "}}}"),
+            USUAL.replace("}}", "}"),
+            USUAL.replace("}}", ""),
+            USUAL.replace("prod", "p\u{1}rod"),
+        ] {
+            assert_same_after(&[USUAL.as_bytes()], line.as_bytes());
+        }
+        let numbered = br#"{"message":"m","timestamp":1700000000}"#;
+        for time in ["17", "0", "017", "", "1.5", "1e3", "-1", "1234567890123456", "null", "\"\""] {
+            let line = format!("{{\"message\":\"m\",\"timestamp\":{time}}}");
+            assert_same_after(&[numbered], line.as_bytes());
         }
     }
 
@@ -227,6 +330,8 @@ mod tests {
                 line[at] = byte;
             }
             assert_same(&line);
+            assert_same_after(&[USUAL.as_bytes()], &line);
+            assert_same_after(&[&line], USUAL.as_bytes());
         }
 
         #[test]
@@ -237,7 +342,10 @@ mod tests {
             let line = serde_json::json!({
                 "message": message, "service": service, "level": level, "timestamp": seconds,
             });
-            assert_same(line.to_string().as_bytes());
+            let line = line.to_string();
+            assert_same(line.as_bytes());
+            let usual = r#"{"level":"error","message":"m","service":"shop","timestamp":7}"#;
+            assert_same_after(&[usual.as_bytes()], line.as_bytes());
         }
     }
 }

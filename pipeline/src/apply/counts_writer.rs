@@ -19,7 +19,6 @@ use crate::{
         },
         journal::Fence,
     },
-    settings::APPLY_ROWS,
     stop::Stop,
 };
 
@@ -35,6 +34,8 @@ pub(crate) struct CountsWriter {
     pub(crate) unseen: Option<Fence>,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
+    /// Rows after which a transaction takes no further part.
+    pub(crate) rows_max: usize,
     pub(crate) counters: Arc<Counters>,
     pub(crate) stops: Sender<Stop>,
 }
@@ -130,7 +131,7 @@ impl CountsWriter {
             },
         };
         let mut is_certain = true;
-        for step in plan(&self.parts, stand, counts.epoch, &counts.rows) {
+        for step in plan(&self.parts, stand, counts.epoch, (&counts.rows, self.rows_max)) {
             let range = Range {
                 after: step.after,
                 upto: counts.epoch,
@@ -236,9 +237,14 @@ fn check_acquired(acquired: Epoch, parts: &[Part], taken: &Guards) -> Result<(),
 }
 
 /// Groups the parts that are not at `upto` yet into transactions: neighbours that stand at the
-/// same epoch go together until they have [`APPLY_ROWS`] rows. `rows` are sorted, so each part's
+/// same epoch go together until they have `rows_max` rows. `rows` are sorted, so each part's
 /// are one span and those of other workers' parts do not occur.
-fn plan(parts: &[Part], guards: &Guards, upto: Epoch, rows: &[CountRow]) -> Vec<Step> {
+fn plan(
+    parts: &[Part],
+    guards: &Guards,
+    upto: Epoch,
+    (rows, rows_max): (&[CountRow], usize),
+) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut at = 0;
     for part in parts {
@@ -255,7 +261,7 @@ fn plan(parts: &[Part], guards: &Guards, upto: Epoch, rows: &[CountRow]) -> Vec<
             Some(last)
                 if last.after == after
                     && last.rows.end == span.start
-                    && last.rows.len() < APPLY_ROWS =>
+                    && last.rows.len() < rows_max =>
             {
                 last.parts.push(step);
                 last.rows.end = span.end;
@@ -294,7 +300,7 @@ mod tests {
         let rows = [row(0), row(1), row(9)];
         let step = |part: usize, events| PartStep { part: parts[part], events };
         assert_eq!(
-            plan(&parts, &guards, Epoch(5), &rows),
+            plan(&parts, &guards, Epoch(5), (&rows, 10)),
             [Step {
                 after: Epoch(0),
                 parts: vec![step(0, 4), step(1, 0), step(2, 2), step(3, 0)],
@@ -305,15 +311,19 @@ mod tests {
         guards[0].epoch = Epoch(5);
         guards[2].epoch = Epoch(3);
         assert_eq!(
-            plan(&parts, &guards, Epoch(5), &rows),
+            plan(&parts, &guards, Epoch(5), (&rows, 10)),
             [
                 Step { after: Epoch(0), parts: vec![step(1, 0)], rows: 2..2 },
                 Step { after: Epoch(3), parts: vec![step(2, 2)], rows: 2..3 },
                 Step { after: Epoch(0), parts: vec![step(3, 0)], rows: 3..3 },
             ]
         );
+        // a transaction that has its rows takes no further part
+        guards.fill(Guard::default());
+        let steps = plan(&parts, &guards, Epoch(5), (&rows, 2));
+        assert_eq!(steps.iter().map(|step| step.parts.len()).collect::<Vec<_>>(), [1, 3]);
         guards.fill(Guard { epoch: Epoch(6), ..Guard::default() });
-        assert_eq!(plan(&parts, &guards, Epoch(5), &rows), []);
+        assert_eq!(plan(&parts, &guards, Epoch(5), (&rows, 10)), []);
     }
 
     #[test]

@@ -26,6 +26,8 @@ use crate::{
 pub(crate) struct DetailsHandle {
     /// Bytes of text that have come in and are not stored.
     pub(crate) waiting: Arc<Counter>,
+    /// Rows in one call to the tables.
+    pub(crate) rows_max: usize,
     batches: Sender<(Vec<DetailsRow>, SyncActivator)>,
     stored: Receiver<()>,
 }
@@ -51,7 +53,13 @@ pub(crate) fn details_writer(
     let (send_batch, batches) = bounded(1);
     let (send_stored, stored) = bounded(1);
     let writer = DetailsWriter { batches, stored: send_stored, errors, shard, confirmed, counters };
-    (DetailsHandle { waiting: Arc::default(), batches: send_batch, stored }, writer)
+    let handle = DetailsHandle {
+        waiting: Arc::default(),
+        rows_max: DETAILS_ROWS,
+        batches: send_batch,
+        stored,
+    };
+    (handle, writer)
 }
 
 impl DetailsWriter {
@@ -136,7 +144,7 @@ impl<'scope> StoreDetails<'scope> for StreamVec<'scope, u64, DetailsRow> {
                         for row in rows.flat_map(|rows| rows.drain(..)) {
                             handle.waiting.add(row.1.payload.text_bytes() as u64);
                             match waiting.back_mut() {
-                                Some((at, rows)) if *at == time && rows.len() < DETAILS_ROWS => {
+                                Some((at, rows)) if *at == time && rows.len() < handle.rows_max => {
                                     rows.push(row);
                                 }
                                 _ => waiting.push_back((time.clone(), vec![row])),

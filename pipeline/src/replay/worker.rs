@@ -21,6 +21,7 @@ use crate::{
         store_details::{DetailsHandle, details_writer},
     },
     ports::recording::{Chunk, Opened, Plan, Recording, Taken},
+    settings::{REPLAY_APPLY_ROWS, REPLAY_DETAILS_ROWS},
     stop::Stop,
 };
 
@@ -85,6 +86,7 @@ fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, Count
     let counters = || Arc::clone(&shared.counters);
     let (mut details, writer) = details_writer(errors.writer(), plan.shard, confirmed, counters());
     details.waiting = Arc::clone(&shared.waiting);
+    details.rows_max = REPLAY_DETAILS_ROWS;
     spawn("details", move || writer.run());
     let (counts, channel) = counts_channel();
     let (index, peers) = (worker.index(), worker.peers());
@@ -96,6 +98,7 @@ fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, Count
         acquired: Epoch(u64::MAX),
         unseen: None,
         parts: Part::all().filter(|part| part.index() % peers == index).collect(),
+        rows_max: REPLAY_APPLY_ROWS,
         counters: counters(),
         stops: shared.stops.clone(),
     };

@@ -104,7 +104,7 @@ pub struct ReplayArgs {
     pub cluster: ClusterArgs,
 
     /// Bytes between two chunks
-    #[arg(long, default_value = "1048576", hide = true, value_name = "BYTES")]
+    #[arg(long, default_value = "262144", hide = true, value_name = "BYTES")]
     pub chunk_bytes: NonZeroU64,
 
     /// Bytes between two ranges, which are applied as one
