@@ -4,7 +4,8 @@
 //! anything that leaves its state in doubt. Nothing is retried in here: a fault says what is
 //! certain, and the caller decides.
 //!
-//! Statements are text, but for [rows that `MariaDB` takes many of at once](bulk). Binary values and users' text stand in them as hex literals, so that no
+//! Statements are text, but for [rows that `MariaDB` takes many of at once](bulk). Binary values and
+//! users' text stand in them as hex literals, so that no
 //! byte of theirs can be read as SQL under any `sql_mode`, and a range needs no prepared
 //! statement per number of rows.
 

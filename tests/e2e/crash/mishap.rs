@@ -11,10 +11,12 @@ const FENCE: &str = "{es:0}:fence";
 const JOURNAL: &str = "{es:0}:journal";
 const POSITION: &str = "{es:0}:pos";
 
-/// Only a list that begins where it began is cut to what it had, and its fence set back.
+/// Only a list that begins where it began, and has grown, is cut to what it had, and its fence set
+/// back.
 const BACK: &str = r"
 if (redis.call('HGET', KEYS[3], 'base') or '') ~= ARGV[1] then return 0 end
 if redis.call('HGET', KEYS[1], 'nonce') ~= ARGV[2] then return 0 end
+if redis.call('LLEN', KEYS[2]) <= tonumber(ARGV[3]) then return 0 end
 redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[3]) - 1)
 redis.call('HSET', KEYS[1], unpack(ARGV, 4))
 return 1
@@ -92,7 +94,7 @@ impl Copy {
         (jobs > 0).then(|| Self { base: base.unwrap_or_default(), jobs, fence })
     }
 
-    /// `false` if it has been trimmed since, or another writer has come.
+    /// `false` if it has been trimmed since, or another writer has come, or nothing would be lost.
     fn restore(self, redis: &Redis) -> bool {
         let script = Script::new(BACK);
         let mut call = script.prepare_invoke();
