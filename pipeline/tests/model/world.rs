@@ -194,6 +194,11 @@ impl World {
         taken
     }
 
+    /// Notes that a job is to be set aside: each can be read, and none has killed a process.
+    pub fn set_aside(&self, seq: Seq) {
+        self.seen().wrong.push(format!("job {seq:?} is set aside"));
+    }
+
     /// Notes that the tables have committed `range`, which must not pass an epoch by.
     pub fn applied(&self, range: &Range<'_>) {
         let mut seen = self.seen();
@@ -271,15 +276,22 @@ impl World {
         let guards = tables.guards(SHARD);
         let last = guards.iter().map(|guard| guard.epoch).min().unwrap_or_default();
         let mut words: BTreeSet<_> = tables.messages().into_keys().collect();
-        // by epochs: the numbers of flights may have begun anew since the copy was made
-        let mut lacking: BTreeSet<_> = self.epochs().into_iter().collect();
-        lacking.retain(|epoch| *epoch > last);
+        let mut held: BTreeMap<_, u64> = BTreeMap::new();
         for job in jobs(&self.journal) {
-            lacking.remove(&job.flight.epoch);
-            let worded = job.flight.entries.iter().filter(|entry| entry.details.is_some());
-            words.extend(worded.map(|entry| entry.fingerprint));
+            for entry in job.flight.entries {
+                let events = held.entry((job.flight.epoch, entry.fingerprint)).or_default();
+                *events += entry.tally.count;
+                words.extend(entry.details.is_some().then_some(entry.fingerprint));
+            }
         }
-        lacking.is_empty() && tables.counts().keys().all(|name| words.contains(name))
+        let seen = self.seen();
+        // not by the numbers of flights, which may have begun anew since the copy was made; nor by
+        // epochs alone: a trim that meets a journal without its last flights drops the first ones
+        let mut lacking = seen.executed.iter().filter(|((epoch, _), _)| *epoch > last);
+        let holds = lacking.all(|(at, events)| {
+            seen.gone.contains(&at.0) || held.get(at).is_some_and(|held| held >= events)
+        });
+        holds && tables.counts().keys().all(|name| words.contains(name))
     }
 
     /// What is wrong now or was before.
