@@ -58,6 +58,9 @@ struct Seen {
     epochs: BTreeSet<Epoch>,
     /// Epochs that the journal has had and lost for good.
     gone: BTreeSet<Epoch>,
+    /// Epochs of which the journal may have forgotten what it had, under a process that has not said
+    /// yet whether it can give it again.
+    forgotten: BTreeSet<Epoch>,
     /// All jobs ever executed.
     jobs: BTreeSet<Bytes>,
     /// Events in all flights ever executed.
@@ -203,10 +206,20 @@ impl World {
     pub fn applied(&self, range: &Range<'_>) {
         let mut seen = self.seen();
         let (after, upto) = (range.after.0, range.upto.0);
-        let first = seen.epochs.range(Epoch(after + 1)..).next().copied();
+        let left = epochs_left(&self.journal);
+        // what the journal has forgotten and nobody has in memory is gone: it is passed by before the
+        // process says so, and must say how much that was
+        let is_gone = |epoch: &Epoch| seen.forgotten.contains(epoch) && !left.contains(epoch);
+        let first = seen.epochs.range(Epoch(after + 1)..).find(|epoch| !is_gone(epoch)).copied();
         if let Some(first) = first.filter(|first| *first < range.upto) {
             seen.wrong.push(format!("guards went from {after} to {upto} past {first:?}"));
         }
+    }
+
+    /// Notes that the journal is about to forget flights under a process that is alive.
+    pub fn forgets(&self) {
+        let mut seen = self.seen();
+        seen.forgotten = seen.epochs.clone();
     }
 
     /// Events executed of each error.
@@ -228,8 +241,7 @@ impl World {
     /// Notes that flights are gone for good: epochs of which the journal has none may be passed by.
     pub fn lost(&self) {
         let mut seen = self.seen();
-        let left: BTreeSet<_> =
-            jobs(&self.journal.backup()).into_iter().map(|job| job.flight.epoch).collect();
+        let left = epochs_left(&self.journal);
         seen.epochs.retain(|epoch| left.contains(epoch));
         self.lost_after_fence(&mut seen);
     }
@@ -317,6 +329,11 @@ impl World {
         seen.guards = Some(guards);
         wrong
     }
+}
+
+/// Epochs of the jobs that the journal holds.
+fn epochs_left(journal: &MemoryJournal) -> BTreeSet<Epoch> {
+    jobs(&journal.backup()).into_iter().map(|job| job.flight.epoch).collect()
 }
 
 /// Jobs follow each other up to the fence, and neither terms nor epochs go back.
