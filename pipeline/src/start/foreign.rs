@@ -78,7 +78,8 @@ fn unapplied(
     loop {
         let page = briefly(|| backlog.page(read.next(), PAGE_JOBS))?;
         let first = read.next().max(page.base);
-        if page.jobs.is_empty() {
+        // a predecessor that is still at work may have trimmed beyond it, and have later ones
+        if page.jobs.is_empty() || first > last {
             return Ok((first > last).then_some(events));
         }
         for (seq, bytes) in (first.0..=last.0).map(Seq).zip(&page.jobs) {

@@ -257,6 +257,9 @@ impl Backlog for Door {
     }
 
     fn set_aside(&mut self, claim: &Claim, aside: &Aside) -> Result<SetAside, JournalFault> {
+        if !self.0.is_dead() {
+            self.0.world.set_aside(aside.seq);
+        }
         self.0.journal(|journal| journal.set_aside(claim, aside))
     }
 
@@ -282,7 +285,9 @@ impl Backlog for Door {
     }
 
     fn recovery(&mut self) -> Result<Recovery, JournalFault> {
-        self.0.journal(Backlog::recovery)
+        let recovery = self.0.journal(Backlog::recovery)?;
+        // one death less than sets a job aside: here it was none of them that killed
+        Ok(Recovery { deaths: recovery.deaths.min(1), ..recovery })
     }
 
     fn note_recovery(&mut self, claim: &Claim, recovery: &Recovery) -> Result<bool, JournalFault> {

@@ -57,6 +57,7 @@ impl Machine {
         self.world.cut();
         self.world.journal_away.store(false, Ordering::SeqCst);
         let before = self.world.journal.clone().fence().unwrap();
+        self.world.forgets();
         if let Some(flights) = flights {
             self.world.journal.forget(flights.into());
         } else {

@@ -123,6 +123,15 @@ pub struct Machine {
 
 pub type Done = Result<(), String>;
 
+/// A case that fails leaves processes: whoever dropped one that lives would wait for its threads, and
+/// never say what failed.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.kill();
+        self.kill_older();
+    }
+}
+
 impl Machine {
     pub fn new(case: Case) -> Self {
         let standard = Settings::default();

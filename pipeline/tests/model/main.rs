@@ -35,6 +35,10 @@
 //!   journal forgets that they were dropped, or a process dies that has counted them anew while
 //!   another dropped their jobs. So may those of epochs that a journal has lost for good, if their
 //!   writer added them after that, and died before it could notice.
+//! * A process that is killed three times in a row just while it takes in the same job has that job set
+//!   aside, and with it go its ids: what may have killed the process is not looked into again. Outside
+//!   that is a chance that can be neglected, but here processes die at every other step, so each start
+//!   is told of one such death at most. That no job is set aside then is checked.
 //! * The journal is put back from a copy, or replaced by another, only when the tables have all: of
 //!   what only it had, nobody could say that it is lost.
 
@@ -179,7 +183,7 @@ fn what_was_found_once_is_not_found_again() {
 }
 
 #[test]
-#[ignore = "one run in 20 finds an id counted once too often, or waits for what never comes"]
+#[ignore = "of 38 runs one hung and one failed, not understood"]
 fn what_is_acked_is_counted_once_whatever_happens() {
     let asked = std::env::var_os("PROPTEST_CASES").map(|_| ProptestConfig::default().cases);
     let cases = asked.unwrap_or(CASES);

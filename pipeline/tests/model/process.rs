@@ -37,16 +37,18 @@ const LOOK_MAX: Duration = Duration::from_millis(50);
 #[expect(clippy::disallowed_methods, reason = "what never comes must end within the test's time")]
 pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
     let mut waited = Duration::ZERO;
-    while !is_so() {
+    loop {
+        let since = Instant::now();
+        if is_so() {
+            return true;
+        }
         if waited >= PATIENCE {
             return false;
         }
-        let since = Instant::now();
         std::thread::sleep(LOOK);
         // a machine that stood still has not waited
         waited += since.elapsed().min(LOOK_MAX);
     }
-    true
 }
 
 /// What became of attempts, by their numbers.

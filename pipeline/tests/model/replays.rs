@@ -1,7 +1,7 @@
 //! Cases that have found something, spelt out, each tried several times: threads race.
 
 use super::{
-    machine::{Case, Step, What},
+    machine::{Case, Machine, Step, What},
     try_one,
 };
 
@@ -65,4 +65,15 @@ fn what_was_counted_before_a_new_journal_is_in_the_ledger() {
     let mut came_back = began_alone.to_vec();
     came_back.extend([Step::Tables(false), own(1), Step::Look, Step::Drain, own(1)]);
     holds(CASE, &came_back);
+}
+
+/// A case that failed while its process could not end was never heard of again.
+#[test]
+fn a_case_that_fails_does_not_wait_for_its_process() {
+    let mut machine = Machine::new(CASE);
+    let offered = Step::Offer { events: vec![What::Own; 3], answered: false };
+    for step in [own(1), Step::Journal(true), offered] {
+        machine.step(&step).unwrap();
+    }
+    drop(machine);
 }

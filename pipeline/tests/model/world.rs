@@ -58,6 +58,9 @@ struct Seen {
     epochs: BTreeSet<Epoch>,
     /// Epochs that the journal has had and lost for good.
     gone: BTreeSet<Epoch>,
+    /// Epochs of which the journal may have forgotten what it had, under a process that has not said
+    /// yet whether it can give it again.
+    forgotten: BTreeSet<Epoch>,
     /// All jobs ever executed.
     jobs: BTreeSet<Bytes>,
     /// Events in all flights ever executed.
@@ -194,14 +197,29 @@ impl World {
         taken
     }
 
+    /// Notes that a job is to be set aside: each can be read, and none has killed a process.
+    pub fn set_aside(&self, seq: Seq) {
+        self.seen().wrong.push(format!("job {seq:?} is set aside"));
+    }
+
     /// Notes that the tables have committed `range`, which must not pass an epoch by.
     pub fn applied(&self, range: &Range<'_>) {
         let mut seen = self.seen();
         let (after, upto) = (range.after.0, range.upto.0);
-        let first = seen.epochs.range(Epoch(after + 1)..).next().copied();
+        let left = epochs_left(&self.journal);
+        // what the journal has forgotten and nobody has in memory is gone: it is passed by before the
+        // process says so, and must say how much that was
+        let is_gone = |epoch: &Epoch| seen.forgotten.contains(epoch) && !left.contains(epoch);
+        let first = seen.epochs.range(Epoch(after + 1)..).find(|epoch| !is_gone(epoch)).copied();
         if let Some(first) = first.filter(|first| *first < range.upto) {
             seen.wrong.push(format!("guards went from {after} to {upto} past {first:?}"));
         }
+    }
+
+    /// Notes that the journal is about to forget flights under a process that is alive.
+    pub fn forgets(&self) {
+        let mut seen = self.seen();
+        seen.forgotten = seen.epochs.clone();
     }
 
     /// Events executed of each error.
@@ -223,8 +241,7 @@ impl World {
     /// Notes that flights are gone for good: epochs of which the journal has none may be passed by.
     pub fn lost(&self) {
         let mut seen = self.seen();
-        let left: BTreeSet<_> =
-            jobs(&self.journal.backup()).into_iter().map(|job| job.flight.epoch).collect();
+        let left = epochs_left(&self.journal);
         seen.epochs.retain(|epoch| left.contains(epoch));
         self.lost_after_fence(&mut seen);
     }
@@ -271,15 +288,22 @@ impl World {
         let guards = tables.guards(SHARD);
         let last = guards.iter().map(|guard| guard.epoch).min().unwrap_or_default();
         let mut words: BTreeSet<_> = tables.messages().into_keys().collect();
-        // by epochs: the numbers of flights may have begun anew since the copy was made
-        let mut lacking: BTreeSet<_> = self.epochs().into_iter().collect();
-        lacking.retain(|epoch| *epoch > last);
+        let mut held: BTreeMap<_, u64> = BTreeMap::new();
         for job in jobs(&self.journal) {
-            lacking.remove(&job.flight.epoch);
-            let worded = job.flight.entries.iter().filter(|entry| entry.details.is_some());
-            words.extend(worded.map(|entry| entry.fingerprint));
+            for entry in job.flight.entries {
+                let events = held.entry((job.flight.epoch, entry.fingerprint)).or_default();
+                *events += entry.tally.count;
+                words.extend(entry.details.is_some().then_some(entry.fingerprint));
+            }
         }
-        lacking.is_empty() && tables.counts().keys().all(|name| words.contains(name))
+        let seen = self.seen();
+        // not by the numbers of flights, which may have begun anew since the copy was made; nor by
+        // epochs alone: a trim that meets a journal without its last flights drops the first ones
+        let mut lacking = seen.executed.iter().filter(|((epoch, _), _)| *epoch > last);
+        let holds = lacking.all(|(at, events)| {
+            seen.gone.contains(&at.0) || held.get(at).is_some_and(|held| held >= events)
+        });
+        holds && tables.counts().keys().all(|name| words.contains(name))
     }
 
     /// What is wrong now or was before.
@@ -305,6 +329,11 @@ impl World {
         seen.guards = Some(guards);
         wrong
     }
+}
+
+/// Epochs of the jobs that the journal holds.
+fn epochs_left(journal: &MemoryJournal) -> BTreeSet<Epoch> {
+    jobs(&journal.backup()).into_iter().map(|job| job.flight.epoch).collect()
 }
 
 /// Jobs follow each other up to the fence, and neither terms nor epochs go back.

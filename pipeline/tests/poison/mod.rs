@@ -167,6 +167,32 @@ fn a_deadly_job_is_set_aside_at_the_fourth_start() {
     }
 }
 
+/// What may have killed three processes is not looked into again, not even for its ids: an event that
+/// comes again is counted beside the dead job.
+#[test]
+fn the_ids_of_a_deadly_job_go_with_it() {
+    let again = format!(r#"{{"message":"again","eventId":"{:032x}"}}"#, 7);
+    for (deaths, in_dead_jobs) in [(1, 0), (2, 1)] {
+        let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
+        let away = Stores { errors: Arc::new(Away), ..stores(&journal, &errors) };
+        let mut run = Run::start(&settings(1), away, 1);
+        run.offer(&again);
+        assert_eq!(run.outcomes().len(), 1);
+        run.abandon();
+        let mut journal = journal.backup();
+        let acquired = journal.acquire(Nonce(9), Progress::default()).unwrap();
+        let fence = acquired.armed.fence();
+        let claim = Claim { shard: Shard(0), term: fence.term, nonce: fence.nonce };
+        let noted = Recovery { starts: 4, suspect: Seq(1), accused: Seq(1), deaths };
+        assert!(journal.note_recovery(&claim, &noted).unwrap());
+        let mut run = Run::start(&settings(1), stores(&journal, &errors), 20);
+        run.offer(&again);
+        assert_eq!(run.outcomes().len(), 1);
+        assert_ledger(&run.end(), &errors, 1, in_dead_jobs);
+        assert_eq!(dead(&journal).len() as u64, in_dead_jobs);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
