@@ -219,7 +219,8 @@ impl World {
     /// Notes that the journal is about to forget flights under a process that is alive.
     pub fn forgets(&self) {
         let mut seen = self.seen();
-        seen.forgotten = seen.epochs.clone();
+        let Seen { forgotten, epochs, .. } = &mut *seen;
+        forgotten.clone_from(epochs);
     }
 
     /// Events executed of each error.
