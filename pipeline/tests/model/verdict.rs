@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use errsift_ops::fingerprint::Fingerprint;
+use errsift_ops::{event::Event, fingerprint::Fingerprint};
 use errsift_pipeline::{faulty::Faults, ports::journal::Backlog, settings::Settings};
 
 use super::{
@@ -85,24 +85,28 @@ impl Machine {
     }
 
     fn compare(&self) -> Done {
-        let (counts, wordless) = counts(&self.world.tables);
+        // by fingerprint: words may be lost where counts are not
+        let (mut counts, wordless) = counts(&self.world.tables);
         // words are lost only with the flights that held them
         if let Some(name) = wordless.filter(|_| self.lost == 0 && !self.both_lost) {
             return Err(format!("{name} has no words"));
         }
         let bounds = self.book.bounds();
-        let mut missing = 0;
+        let (mut missing, mut names) = (0, Vec::new());
         for (name, (least, most)) in &bounds {
-            let count = counts.get(name).copied().unwrap_or(0);
+            let event = Event { message: name.clone(), ..Event::default() };
+            let count = counts.remove(&Fingerprint::of(&event)).unwrap_or(0);
             missing += least.saturating_sub(count);
+            names.extend((count < *least).then_some(name));
             if count > *most || (count < *least && self.lost == 0 && !self.both_lost) {
                 return Err(format!("{name} is counted {count}, not {least}..={most}"));
             }
         }
         if missing > self.lost && !self.both_lost {
-            return Err(format!("{missing} are missing, {} are said to be lost", self.lost));
+            let lost = self.lost;
+            return Err(format!("{missing} of {names:?} are missing, {lost} are said to be lost"));
         }
-        match counts.keys().find(|name| !bounds.contains_key(*name)) {
+        match counts.keys().next() {
             Some(name) => Err(format!("{name} was never sent")),
             None => Ok(()),
         }

@@ -15,7 +15,6 @@ use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Nonce, Seq, Shard, Term},
     job::{self, Job},
-    tally::Tally,
     timestamp::Timestamp,
 };
 use errsift_pipeline::{
@@ -395,11 +394,9 @@ fn too_much_pending(journal: &MemoryJournal, seen: &Seen) -> Option<String> {
     executed.find_map(|((epoch, name), events)| too_much(*epoch, *name, *events))
 }
 
-/// How often each message is counted, by its text, and the first fingerprint that has no words.
-pub fn counts(tables: &MemoryErrors) -> (BTreeMap<String, u64>, Option<Fingerprint>) {
+/// How often each error is counted, and the first that has no words.
+pub fn counts(tables: &MemoryErrors) -> (BTreeMap<Fingerprint, u64>, Option<Fingerprint>) {
     let (words, counted) = (tables.messages(), tables.counts());
-    let text =
-        |(name, tally): (&Fingerprint, &Tally)| Some((words.get(name)?.clone(), tally.count));
     let wordless = counted.keys().find(|name| !words.contains_key(name)).copied();
-    (counted.iter().filter_map(text).collect(), wordless)
+    (counted.into_iter().map(|(name, tally)| (name, tally.count)).collect(), wordless)
 }
