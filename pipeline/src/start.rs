@@ -341,7 +341,6 @@ impl Shared {
             feeder: feeder(self.keeper.clone()),
             keeper: self.keeper.clone(),
             wake: Arc::clone(&self.apply_wake),
-            stops: self.stops.clone(),
         });
         let shares: Vec<_> =
             (0..count).map(|index| Some(self.apply_share(index, count, first.take()))).collect();

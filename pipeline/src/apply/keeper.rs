@@ -56,6 +56,8 @@ pub(crate) enum Keep {
     Clear(Seq),
     /// All jobs of earlier processes are fed.
     Recovered,
+    /// End the process: the list is not what it should be.
+    Stop(Stop),
 }
 
 /// How often the journal's size and fence are read.
@@ -157,6 +159,7 @@ impl Keeper {
             Keep::Suspect(seq) => self.suspect(seq, hand, retry),
             Keep::Clear(seq) => self.clear(seq),
             Keep::Recovered => hand.recovered(),
+            Keep::Stop(stop) => self.stop(stop, retry),
         }
     }
 
@@ -171,6 +174,31 @@ impl Keeper {
             self.trim_lagging();
             self.tick_aside(hand);
         }
+    }
+
+    /// Ends the process. A list that has been trimmed or written by a successor looks damaged to
+    /// its predecessor: the fence tells them apart.
+    fn stop(&mut self, stop: Stop, retry: &mut Retry) {
+        let Claim { term, nonce, .. } = self.claim;
+        let ours = Fence { term, nonce, ..Fence::default() };
+        let found = loop {
+            match self.backlog.fence() {
+                Ok(found) => break found,
+                Err(fault) => {
+                    if retry.worth_a_line() {
+                        tracing::warn!(%fault, failures = retry.failures(), %stop, "fence not read");
+                    }
+                    retry.pause();
+                }
+            }
+        };
+        let stop = if found.term >= term && !ours.same_writer(&found) {
+            Stop::Fenced(format!("the fence holds term {}, ours is {term}: {stop}", found.term))
+        } else {
+            stop
+        };
+        // whoever listens ends the process
+        let _ = self.stops.send(stop);
     }
 
     fn page(&mut self, from: Seq, retry: &mut Retry) {

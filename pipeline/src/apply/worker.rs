@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use errsift_ops::{
     flight::Entry,
     id::{Epoch, Seq},
@@ -52,7 +52,6 @@ pub(crate) struct First {
     pub(crate) feeder: Feeder,
     pub(crate) keeper: Sender<Keep>,
     pub(crate) wake: Arc<Wake>,
-    pub(crate) stops: Sender<Stop>,
 }
 
 /// Runs until everything that was journaled is applied and nothing follows.
@@ -99,12 +98,15 @@ struct Leader {
     input: Option<InputHandleVec<u64, Entry>>,
     epochs: Arc<OpenEpochs>,
     trimmed: Option<(Epoch, Seq)>,
+    /// Why nothing more is fed, and whether the keeper has heard.
+    stop: Option<Stop>,
+    stopped: bool,
 }
 
 impl Leader {
     fn new(first: First, input: InputHandleVec<u64, Entry>, epochs: Arc<OpenEpochs>) -> Self {
         first.wake.bind();
-        Self { first, input: Some(input), epochs, trimmed: None }
+        Self { first, input: Some(input), epochs, trimmed: None, stop: None, stopped: false }
     }
 
     /// Feeds what there is; returns whether there may be more at once.
@@ -112,6 +114,10 @@ impl Leader {
         let frontier = applied.with_frontier(|frontier| frontier.first().copied().map(Epoch));
         self.first.feeder.applied(frontier);
         self.trim(frontier);
+        if self.stopped {
+            self.tell();
+            return false;
+        }
         self.first.wake.arm();
         let Some(input) = &mut self.input else {
             return false;
@@ -136,14 +142,23 @@ impl Leader {
                     return true;
                 }
                 Err(stop) => {
-                    // whoever listens ends the process
-                    let _ = self.first.stops.send(stop);
-                    std::thread::sleep(PARK);
+                    (self.stop, self.stopped) = (Some(stop), true);
+                    self.tell();
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// Has the keeper end the process; it knows whether a successor is behind what was found.
+    fn tell(&mut self) {
+        if let Some(stop) = self.stop.take()
+            && let Err(TrySendError::Full(Keep::Stop(stop))) =
+                self.first.keeper.try_send(Keep::Stop(stop))
+        {
+            self.stop = Some(stop);
+        }
     }
 
     /// Has the jobs of all epochs before `frontier` dropped (`None`: of all).
