@@ -8,7 +8,7 @@
 //! so it includes what timely needs to hand them on. Figures "per event" are that divided by the
 //! batch, as criterion's throughput shows it.
 
-use std::{cell::RefCell, hint::black_box, num::NonZeroUsize, rc::Rc};
+use std::{cell::RefCell, hint::black_box, num::NonZeroUsize, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -73,7 +73,7 @@ fn entries(distinct: usize) -> Vec<Entry> {
     let entry = |number: usize| {
         let event = event(number % distinct);
         let fingerprint = Fingerprint::of(&event);
-        let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
+        let details = Some(Arc::new(Details { rule: RULE, payload: event.into() }));
         Entry { fingerprint, window: Window::of(AT), tally: Tally::one(AT), details }
     };
     (0..EVENTS).map(entry).collect()

@@ -1,6 +1,6 @@
 //! Errors whose words have not been stored yet.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use timely::{
     dataflow::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Errors' words, each with the fingerprint they belong to.
-pub type Words<'scope, T> = StreamVec<'scope, T, (Fingerprint, Box<Details>)>;
+pub type Words<'scope, T> = StreamVec<'scope, T, (Fingerprint, Arc<Details>)>;
 
 /// Takes the words out of entries and picks those that this worker has not passed on yet.
 pub trait FirstSeen<'scope, T: Time> {
@@ -36,7 +36,7 @@ pub trait FirstSeen<'scope, T: Time> {
     ///     let at = Timestamp::from_millis(seconds * 1000);
     ///     let event = Event { message: message.to_owned(), ..Event::default() };
     ///     let fingerprint = Fingerprint::of(&event);
-    ///     let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
+    ///     let details = Some(Arc::new(Details { rule: RULE, payload: event.into() }));
     ///     Entry { fingerprint, window: Window::of(at), tally: Tally::one(at), details }
     /// };
     /// let (first, entries) = timely::example(move |scope| {

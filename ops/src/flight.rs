@@ -1,5 +1,7 @@
 //! A flight: the tallies of all events that reach the journal together.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -22,7 +24,7 @@ pub struct Entry {
     pub tally: Tally,
     /// The error's words, until its row is known to be stored; at most one entry of a flight
     /// carries them for a fingerprint.
-    pub details: Option<Box<Details>>,
+    pub details: Option<Arc<Details>>,
 }
 
 /// The words of an error and the rule that fingerprinted them.

@@ -37,6 +37,8 @@
 //! Magic, version and flags at the beginning and the CRC32C at the end stay where they are in every
 //! version, so that a job of a newer errsift is told from damage.
 
+use std::sync::Arc;
+
 use crate::{
     event::{EVENT_ID_BYTES, EventId, Payload},
     fingerprint::{Fingerprint, RuleVersion},
@@ -340,7 +342,7 @@ impl<'a> Reader<'a> {
         let tally = Tally { count: self.u64()?, first: self.timestamp()?, last: self.timestamp()? };
         let details = match self.array()? {
             [0] => None,
-            [1] => Some(Box::new(self.details()?)),
+            [1] => Some(Arc::new(self.details()?)),
             [_] => return Err(JobError::Content("details")),
         };
         Ok(Entry { fingerprint, window, tally, details })

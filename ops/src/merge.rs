@@ -80,6 +80,8 @@ pub fn follows(job: &Job, before: &Flight) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         event::{EventId, Payload},
@@ -99,7 +101,7 @@ mod tests {
             fingerprint: Fingerprint([name; 32]),
             window: Window::of(at),
             tally: Tally { count, first: at, last: at },
-            details: words.map(|words| Box::new(Details { rule: RULE, payload: payload(words) })),
+            details: words.map(|words| Arc::new(Details { rule: RULE, payload: payload(words) })),
         }
     }
 

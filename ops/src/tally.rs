@@ -2,7 +2,10 @@
 
 mod batch;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use differential_dataflow::difference::{IsZero, Semigroup};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -172,7 +175,7 @@ impl<W> Forming<W> {
         self.positions.insert((fingerprint, window), tallied.entries.len());
         let wanted = wanted(&fingerprint) && self.detailed.insert(fingerprint);
         let payload = wanted.then(|| event.into_payload()).flatten();
-        let details = payload.map(|payload| Box::new(Details { rule: RULE, payload }));
+        let details = payload.map(|payload| Arc::new(Details { rule: RULE, payload }));
         tallied.entries.push(Entry { fingerprint, window, tally, details });
     }
 }

@@ -1,5 +1,7 @@
 //! What a dead letter remembers so that it can be redriven.
 
+use std::sync::Arc;
+
 use errsift_ops::{flight::Details, tally::Tally, timestamp::Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ pub enum Letter {
         last_ms: i64,
     },
     /// Of an error's words: all of them.
-    Words(Box<Details>),
+    Words(Arc<Details>),
 }
 
 impl Letter {
@@ -70,7 +72,7 @@ mod tests {
             tags: vec![("z".to_owned(), "1".to_owned()), ("a".to_owned(), "\"".to_owned())],
             ..Payload::default()
         };
-        let words = Letter::Words(Box::new(Details { rule: RuleVersion(1), payload }));
+        let words = Letter::Words(Arc::new(Details { rule: RuleVersion(1), payload }));
         for letter in [seen, words] {
             assert_eq!(Letter::from_json(letter.to_json().as_bytes()).unwrap(), letter);
         }

@@ -1,5 +1,7 @@
 //! Rows that the real tables refuse: by a trigger, by a constraint, or because a sum does not fit.
 
+use std::sync::Arc;
+
 use errsift::{
     dead::{DeadRow, DeadRows, Letter, Redriven},
     embedded::EmbeddedErrors,
@@ -196,7 +198,7 @@ fn words_are_redriven() {
         (tables.run)(refuse);
         let payload = Payload { message: "too\0'long".to_owned(), ..Payload::default() };
         let key = fingerprint(6, 1);
-        let details = (key, Box::new(Details { rule: RuleVersion(1), payload: payload.clone() }));
+        let details = (key, Arc::new(Details { rule: RuleVersion(1), payload: payload.clone() }));
         let dead = tables.errors.writer().insert_details(Shard(3), &[details]).unwrap();
         assert_eq!(dead, DeadLetters { rows: 1, events: 0 });
         let mut letters = (tables.letters)(Shard(3));

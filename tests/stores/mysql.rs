@@ -1,7 +1,10 @@
 //! `MySQL`, on a real server.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, sleep},
     time::Duration,
 };
@@ -98,7 +101,7 @@ fn a_server_without_prepared_statements_gets_text() {
     errors.migrate().unwrap();
     let mut writer = errors.writer();
     let details = Details { rule: RULE, payload: Payload::default() };
-    let details = [(fingerprint(25, 1), Box::new(details))];
+    let details = [(fingerprint(25, 1), Arc::new(details))];
     server.query("unprepared", "SET GLOBAL max_prepared_stmt_count = 0");
     let refused = writer.insert_details(Shard(25), &details);
     assert!(matches!(refused, Err(ErrorsFault::Transient(_))), "{refused:?}");

@@ -1,7 +1,7 @@
 //! What is expected of a store that is asked questions, and of what is made of its answers. The
 //! expectations are worked out from the same errors by plain code, so both stores answer alike.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use errsift::{
     migrated::Migrate,
@@ -73,7 +73,7 @@ fn known() -> Vec<Known> {
 }
 
 fn details(fingerprint: Fingerprint, payload: &Payload) -> DetailsRow {
-    (fingerprint, Box::new(Details { rule: RuleVersion(1), payload: payload.clone() }))
+    (fingerprint, Arc::new(Details { rule: RuleVersion(1), payload: payload.clone() }))
 }
 
 /// Stores the errors: each counts once at its first time and otherwise at its last.

@@ -143,12 +143,12 @@ impl Folded {
     /// The words of one of its errors: its first event's.
     ///
     /// `None` is a mistake of this module: what was taken for an event is none.
-    pub fn details(&self, error: u32) -> Option<Box<Details>> {
+    pub fn details(&self, error: u32) -> Option<Arc<Details>> {
         let (start, end) = self.errors.get(error as usize)?.text;
         let text = self.texts.get(start as usize..end as usize)?;
         let event = body::read(text, self.received).ok()?;
         let event = decode::of(event, self.service.as_deref()).ok()?;
-        Some(Box::new(Details { rule: RULE, payload: event.into() }))
+        Some(Arc::new(Details { rule: RULE, payload: event.into() }))
     }
 }
 

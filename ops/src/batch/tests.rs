@@ -67,8 +67,8 @@ fn sum_of(fold: Fold) -> Sum {
         sum.identified.push((*id, name(*error), *at));
     }
     for error in 0..u32::try_from(folded.errors.len()).unwrap() {
-        let details = *folded.details(error).expect("words");
-        assert!(sum.details.insert(name(error), details).is_none(), "twice");
+        let details = folded.details(error).expect("words");
+        assert!(sum.details.insert(name(error), (*details).clone()).is_none(), "twice");
     }
     let events = sum.entries.values().map(|tally| tally.count).sum::<u64>();
     assert_eq!(folded.events(), events + sum.identified.len() as u64);

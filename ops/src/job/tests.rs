@@ -35,7 +35,7 @@ fn entries() -> impl Strategy<Value = Entry> {
             fingerprint: Fingerprint(fingerprint),
             window: Window::of(first),
             tally: Tally { count, first, last },
-            details: details.map(Box::new),
+            details: details.map(std::sync::Arc::new),
         },
     )
 }

@@ -1,6 +1,6 @@
 //! Lines of `errsift export events`: many events of one error in one window.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer,
@@ -75,7 +75,7 @@ struct Line {
 
 impl Line {
     /// The words, unless only the count is known.
-    fn details(self) -> Option<Box<Details>> {
+    fn details(self) -> Option<Arc<Details>> {
         let (message, rule) = (self.message?, self.rule?);
         let event = Event {
             message,
@@ -88,7 +88,7 @@ impl Line {
             tags: self.tags.0,
             ..Event::default()
         };
-        Some(Box::new(Details { rule: RuleVersion(rule), payload: event.into() }))
+        Some(Arc::new(Details { rule: RuleVersion(rule), payload: event.into() }))
     }
 }
 

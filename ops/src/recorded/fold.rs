@@ -1,5 +1,7 @@
 //! Records into tallies, before they travel anywhere.
 
+use std::sync::Arc;
+
 use super::{
     exported,
     form::{Form, mark_len},
@@ -173,7 +175,7 @@ impl Fold {
         }
         let (window, tally) = (Window::of(event.timestamp), Tally::one(event.timestamp));
         let position = self.slots.push(fingerprint, window);
-        let details = Some(Box::new(Details { rule: RULE, payload: event.into() }));
+        let details = Some(Arc::new(Details { rule: RULE, payload: event.into() }));
         folded.first.push(Entry { fingerprint, window, tally, details });
         Some(position)
     }
@@ -295,7 +297,7 @@ mod tests {
         };
         let lines = "{\"message\":\"a\",\"service\":\"\"}\n{\"message\":\"a\",\"service\":\"web\"}";
         let (_, folded) = counts(&mut Fold::new(rules), &[lines]);
-        let of = |at: usize| folded.first[at].details.clone().unwrap().payload;
+        let of = |at: usize| folded.first[at].details.as_ref().unwrap().payload.clone();
         assert_eq!(of(0).service.as_deref(), Some("shop"));
         assert_eq!(of(1).service.as_deref(), Some("web"));
         assert_eq!(of(0).environment.as_deref(), Some("prod"));

@@ -179,8 +179,6 @@ impl Keeper {
     /// Ends the process. A list that has been trimmed or written by a successor looks damaged to
     /// its predecessor: the fence tells them apart.
     fn stop(&mut self, stop: Stop, retry: &mut Retry) {
-        let Claim { term, nonce, .. } = self.claim;
-        let ours = Fence { term, nonce, ..Fence::default() };
         let found = loop {
             match self.backlog.fence() {
                 Ok(found) => break found,
@@ -192,11 +190,7 @@ impl Keeper {
                 }
             }
         };
-        let stop = if found.term >= term && !ours.same_writer(&found) {
-            Stop::Fenced(format!("the fence holds term {}, ours is {term}: {stop}", found.term))
-        } else {
-            stop
-        };
+        let stop = told_apart(stop, &self.claim, &found);
         // whoever listens ends the process
         let _ = self.stops.send(stop);
     }
@@ -336,5 +330,35 @@ impl Keeper {
             self.counters.journal_jobs.set(size.jobs);
             self.counters.journal_bytes.set(size.bytes);
         }
+    }
+}
+
+/// What a list that is not as it should be comes from, when the fence is as `found`.
+fn told_apart(stop: Stop, claim: &Claim, found: &Fence) -> Stop {
+    let ours = Fence { term: claim.term, nonce: claim.nonce, ..Fence::default() };
+    // a lower term is no successor's: the journal has gone back
+    if ours.same_writer(found) || found.term < ours.term {
+        return stop;
+    }
+    Stop::Fenced(format!("the fence holds term {}, ours is {}: {stop}", found.term, ours.term))
+}
+
+#[cfg(test)]
+mod tests {
+    use errsift_ops::id::{Nonce, Shard, Term};
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_a_successor_has_changed_is_not_damaged() {
+        let claim = Claim { shard: Shard(0), term: Term(4), nonce: Nonce(7) };
+        let told = |term, nonce| {
+            let found = Fence { term: Term(term), nonce: Nonce(nonce), ..Fence::default() };
+            told_apart(Stop::Gap { expected: Seq(3), found: Seq(5) }, &claim, &found)
+        };
+        assert!(matches!(told(5, 8), Stop::Fenced(_)));
+        assert!(matches!(told(4, 8), Stop::Fenced(_)));
+        assert!(matches!(told(4, 7), Stop::Gap { .. }));
+        assert!(matches!(told(3, 8), Stop::Gap { .. }));
     }
 }

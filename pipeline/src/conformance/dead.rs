@@ -1,5 +1,7 @@
 //! What is expected of a store of errors whose tables refuse some rows as data.
 
+use std::sync::Arc;
+
 use errsift_ops::{
     event::Payload,
     fingerprint::{Fingerprint, RuleVersion},
@@ -97,7 +99,7 @@ pub fn refused_words_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>
     let words: Vec<DetailsRow> = (0..1_100)
         .map(|n| {
             let payload = Payload { message: format!("words {n}"), ..Payload::default() };
-            (fingerprint(34, n), Box::new(Details { rule: RuleVersion(1), payload }))
+            (fingerprint(34, n), Arc::new(Details { rule: RuleVersion(1), payload }))
         })
         .collect();
     let refused = [fingerprint(34, 3), fingerprint(34, 1_000)];

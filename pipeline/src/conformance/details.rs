@@ -1,5 +1,7 @@
 //! What is expected of a store of errors: the words.
 
+use std::sync::Arc;
+
 use errsift_ops::{
     event::{Payload, limit},
     fingerprint::{Fingerprint, RuleVersion},
@@ -46,7 +48,7 @@ pub fn every(errors: &dyn Errors) {
 }
 
 fn details(fingerprint: Fingerprint, rule: u16, payload: Payload) -> DetailsRow {
-    (fingerprint, Box::new(Details { rule: RuleVersion(rule), payload }))
+    (fingerprint, Arc::new(Details { rule: RuleVersion(rule), payload }))
 }
 
 fn message(text: &str) -> Payload {
@@ -95,7 +97,7 @@ pub fn words_come_back_byte_for_byte(errors: &dyn Errors) {
         .collect();
     errors.writer().insert_details(Shard(20), &rows).expect("the store answers");
     for (fingerprint, stored) in rows {
-        let expected = Some((stored.rule, stored.payload));
+        let expected = Some((stored.rule, stored.payload.clone()));
         assert_eq!(read(errors, &fingerprint).details, expected);
     }
 }

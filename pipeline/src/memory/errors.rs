@@ -26,12 +26,12 @@ pub struct MemoryErrors(Arc<Mutex<Tables>>);
 #[derive(Clone, Debug, Default)]
 struct Tables {
     guards: BTreeMap<Shard, Guards>,
-    details: BTreeMap<Fingerprint, Box<Details>>,
+    details: BTreeMap<Fingerprint, Arc<Details>>,
     counts: BTreeMap<Fingerprint, Tally>,
     windows: BTreeMap<(Window, Fingerprint), u64>,
     refused: BTreeSet<Fingerprint>,
     dead_counts: BTreeMap<(Shard, Epoch, Fingerprint, Window), Tally>,
-    dead_details: BTreeMap<(Shard, Fingerprint), Box<Details>>,
+    dead_details: BTreeMap<(Shard, Fingerprint), Arc<Details>>,
 }
 
 impl Tables {

@@ -1,6 +1,8 @@
 //! The tables of errors: details, counts and windows, behind guard rows that make each part's
 //! epochs apply once and in order.
 
+use std::sync::Arc;
+
 use errsift_ops::{
     fingerprint::{Fingerprint, RuleVersion},
     flight::Details,
@@ -90,7 +92,7 @@ pub enum Applied {
 }
 
 /// An error's words, to be stored unless they are.
-pub type DetailsRow = (Fingerprint, Box<Details>);
+pub type DetailsRow = (Fingerprint, Arc<Details>);
 
 /// Why the tables could not be written or read, by what is certain.
 #[derive(Debug, thiserror::Error)]

@@ -183,7 +183,6 @@ fn what_was_found_once_is_not_found_again() {
 }
 
 #[test]
-#[ignore = "of 22 runs three failed on a case that is not understood"]
 fn what_is_acked_is_counted_once_whatever_happens() {
     let asked = std::env::var_os("PROPTEST_CASES").map(|_| ProptestConfig::default().cases);
     let cases = asked.unwrap_or(CASES);

@@ -1,7 +1,7 @@
 //! Feeder and merger on one journal, in any order, with restarts: what apply gets is what was
 //! committed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use errsift_ops::{
@@ -97,7 +97,7 @@ fn entry(error: u8, with_words: bool) -> Entry {
         fingerprint: Fingerprint([error; 32]),
         window: Window::of(at),
         tally: Tally { count: 1 + u64::from(error), first: at, last: at },
-        details: with_words.then(|| Box::new(Details { rule: RULE, payload })),
+        details: with_words.then(|| Arc::new(Details { rule: RULE, payload })),
     }
 }
 

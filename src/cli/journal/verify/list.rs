@@ -1,6 +1,6 @@
 //! A journal in memory, for tests, that a test can damage, and that can move on between readings.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use errsift_ops::{
@@ -100,7 +100,7 @@ fn encoded(seq: u64, epoch: u64, count: u64) -> Vec<u8> {
         fingerprint: FINGERPRINT,
         window: Window::of(at),
         tally: Tally { count, first: at, last: at },
-        details: (seq == 1).then(|| Box::new(Details { rule: RULE, payload })),
+        details: (seq == 1).then(|| Arc::new(Details { rule: RULE, payload })),
     };
     let (seq, epoch) = (Seq(seq), Epoch(epoch));
     let (entries, ids) = (vec![entry], vec![EventId(seq.0.into())]);
