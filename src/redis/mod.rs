@@ -27,6 +27,7 @@ mod journal;
 mod link;
 mod permissions;
 mod quorum;
+mod scripts;
 mod sentinel;
 mod stream;
 mod wire;
