@@ -13,7 +13,7 @@ from servers import ROOT, Failed, Stack, command
 UNIQUE_S = int(os.environ.get("BENCH_UNIQUE_S", "120"))
 MEMORY_EVENTS = int(os.environ.get("BENCH_MEMORY_EVENTS", "1000000"))
 #: flush interval while they arrive
-EPOCH_S = int(os.environ.get("BENCH_MEMORY_EPOCH_S", "120"))
+EPOCH_S = int(os.environ.get("BENCH_MEMORY_EPOCH_S", "180"))
 PIECE_S = 10
 #: of the rate at which the tables catch up, what is sent for long
 SUSTAINED = 0.9
@@ -109,7 +109,7 @@ def memory(bench):
         flags = ("--flush-interval", f"{EPOCH_S}s")
         errsift = stack.errsift(bench.binaries["errsift"], flags=flags)
         while errsift.metric("errsift_acked_events_total") < MEMORY_EVENTS:
-            Closed(errsift, 64, 2, "mix:0")
+            Closed(errsift, 256, 5, "mix:0")
         if errsift.database.counted() > 0:
             raise Failed(f"the errors did not arrive within one flush interval of {EPOCH_S} s")
         acked = errsift.metric("errsift_acked_events_total")

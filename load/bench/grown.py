@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 
-from loads import Closed, spread
-from rows import await_tables, found
+from loads import Closed, Open, spread
+from rows import applied, await_tables, found
 from servers import Failed, Stack
 
 #: distinct errors seen in all, up to which a repeated event's cost is measured; the target's is 10^7
 GROWTH_MAX = int(os.environ.get("BENCH_GROWTH_MAX", "1000000"))
 WORKERS_EVENTS = 150_000
+SOAK_S = int(os.environ.get("BENCH_SOAK_S", "1800"))
+SOAK_RATE = int(os.environ.get("BENCH_SOAK_RATE", "3000"))
+#: a round of the soak, and of it what has an error of its own for each event
+ROUND_S, UNIQUE_S = 30, 6
 TRACE_BYTES = 1_800
 
 
@@ -31,6 +35,32 @@ def growth(bench):
     value = max(medians) / medians[0]
     named = {f"seen_{seen}_cpu_us": cost for seen, cost in costs.items()}
     return found(value, 1.5, True, unit="× the first", **named)
+
+
+def soak(bench):
+    """RSS in half an hour of a steady rate, a fifth of it new errors: the last sixth against the middle"""
+    rounds = max(6, SOAK_S // ROUND_S)
+    rss = []
+    with Stack() as stack:
+        errsift = stack.errsift(bench.binaries["errsift"])
+        for run in range(rounds):
+            for distinct, seconds in ((200, ROUND_S - UNIQUE_S), (0, UNIQUE_S)):
+                Open(bench.binaries["open"], errsift, SOAK_RATE, seconds, 64, distinct, run)
+            rss.append(errsift.memory_bytes("VmRSS"))
+        acked = errsift.metric("errsift_acked_events_total")
+        applied(errsift)
+    sixth = rounds // 6
+    middle, last = (spread(rss[at : at + sixth]) for at in (rounds // 2, rounds - sixth))
+    return found(
+        last["median"] / middle["median"],
+        1.1,
+        True,
+        unit="×",
+        events=acked,
+        middle_bytes=middle,
+        last_bytes=last,
+        high_bytes=max(rss),
+    )
 
 
 def workers(bench):

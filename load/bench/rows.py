@@ -181,9 +181,9 @@ def open_loop(bench):
 def rows():
     """All rows, in the table's order."""
     from costly import instructions, memory, unique
-    from grown import growth, workers
+    from grown import growth, soak, workers
 
-    costly = {"unique": unique, "memory": memory, "growth": growth, "workers": workers}
+    costly = {"unique": unique, "memory": memory, "soak": soak, "growth": growth, "workers": workers}
     return {**ROWS, **costly, "instructions": instructions}
 
 
