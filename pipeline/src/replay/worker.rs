@@ -30,7 +30,8 @@ const WAIT: Duration = Duration::from_millis(1);
 
 /// Runs until there is no log left.
 pub(super) fn run(worker: &mut Worker, shared: &Shared) {
-    let mut fold = Fold::new(shared.replay.rules.clone());
+    let passed_on = Arc::clone(&shared.passed_on);
+    let mut fold = Fold::beside(shared.replay.rules.clone(), passed_on);
     let met = graph::Met::default();
     loop {
         let plan: Option<Plan> = agree(worker, || shared.replay.recordings.next());
