@@ -12,8 +12,8 @@ from servers import ROOT, Failed, Stack, command
 
 UNIQUE_S = int(os.environ.get("BENCH_UNIQUE_S", "120"))
 MEMORY_EVENTS = int(os.environ.get("BENCH_MEMORY_EVENTS", "1000000"))
-#: flush interval while they arrive
-EPOCH_S = int(os.environ.get("BENCH_MEMORY_EPOCH_S", "300"))
+#: flush interval while they arrive; it ends early when its jobs have grown too large to keep
+EPOCH_S = int(os.environ.get("BENCH_MEMORY_EPOCH_S", "180"))
 PIECE_S = 10
 #: of the rate at which the tables catch up, what is sent for long
 SUSTAINED = 0.9
@@ -110,8 +110,6 @@ def memory(bench):
         errsift = stack.errsift(bench.binaries["errsift"], flags=flags)
         while errsift.metric("errsift_acked_events_total") < MEMORY_EVENTS:
             Closed(errsift, 256, 5, "mix:0")
-        if errsift.database.counted() > 0:
-            raise Failed(f"the errors did not arrive within one flush interval of {EPOCH_S} s")
         acked = errsift.metric("errsift_acked_events_total")
         begun = time.monotonic()
         while errsift.database.counted() < acked:

@@ -36,6 +36,17 @@ impl Fingerprint {
         Self(hash.finalize().into())
     }
 
+    /// Fingerprint of an event of `service`, nothing if it has none, whose client gave no list.
+    pub(crate) fn of_words(service: &[u8], message: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        if !service.is_empty() {
+            hash.update(service);
+            hash.update([0]);
+        }
+        hash.update(message);
+        Self(hash.finalize().into())
+    }
+
     /// The part of the fingerprint space that this lies in.
     pub fn part(&self) -> Part {
         Part::of_first_byte(self.0[0])

@@ -2,29 +2,32 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
+use lru::LruCache;
+use rustc_hash::FxBuildHasher;
 use timely::{
     dataflow::{
         StreamVec,
         channels::pact::Pipeline,
         operators::generic::{OutputBuilder, builder_rc::OperatorBuilder},
     },
+    order::TotalOrder,
     progress::{Timestamp as Time, operate::FrontierInterest},
 };
 
 use crate::{
     fingerprint::Fingerprint,
     flight::{Details, Entry},
-    known::Known,
 };
 
 /// Errors' words, each with the fingerprint they belong to.
 pub type Words<'scope, T> = StreamVec<'scope, T, (Fingerprint, Arc<Details>)>;
 
 /// Takes the words out of entries and picks those that this worker has not passed on yet.
-pub trait FirstSeen<'scope, T: Time> {
-    /// Splits off the details of each fingerprint the first time they come by; the entries go on
-    /// without them. Both keep their time. The operator remembers the last `fingerprints_max` and
-    /// may repeat one that it has forgotten.
+pub trait FirstSeen<'scope, T: Time + TotalOrder> {
+    /// Splits off the details of each fingerprint the first time they come by, and again if they do
+    /// at an earlier time, which may be applied before the other is; the entries go on without them.
+    /// Both keep their time. The operator remembers the last `fingerprints_max` and may repeat one
+    /// that it has forgotten.
     ///
     /// ```
     /// use errsift_ops::{event::Event, fingerprint::Fingerprint, first_seen::FirstSeen};
@@ -56,7 +59,7 @@ pub trait FirstSeen<'scope, T: Time> {
     ) -> (Words<'scope, T>, StreamVec<'scope, T, Entry>);
 }
 
-impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
+impl<'scope, T: Time + TotalOrder> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
     fn first_seen(
         self,
         fingerprints_max: NonZeroUsize,
@@ -68,12 +71,13 @@ impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
         let (rest, rest_stream) = builder.new_output();
         let mut first = OutputBuilder::from(first);
         let mut rest = OutputBuilder::from(rest);
-        let mut passed_on = Known::new(fingerprints_max);
+        let mut passed_on = PassedOn::new(fingerprints_max);
         builder.build(move |_capabilities| {
             move |_frontiers| {
                 let mut first = first.activate();
                 let mut rest = rest.activate();
                 input.for_each_stamp(|time, batches| {
+                    let at = time.least().cloned();
                     let mut first = first.session(&time);
                     let mut rest = rest.session(&time);
                     for entries in batches {
@@ -81,7 +85,7 @@ impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
                             let Some(details) = entry.details.take() else {
                                 continue;
                             };
-                            if passed_on.insert(entry.fingerprint) {
+                            if passed_on.is_first(entry.fingerprint, at.as_ref()) {
                                 first.give((entry.fingerprint, details));
                             }
                         }
@@ -91,5 +95,50 @@ impl<'scope, T: Time> FirstSeen<'scope, T> for StreamVec<'scope, T, Entry> {
             }
         });
         (first_stream, rest_stream)
+    }
+}
+
+/// Errors whose words went on, each with the earliest time at which they did.
+struct PassedOn<T>(LruCache<Fingerprint, T, FxBuildHasher>);
+
+impl<T: Time + TotalOrder> PassedOn<T> {
+    fn new(fingerprints_max: NonZeroUsize) -> Self {
+        // takes memory only as it fills
+        let mut times = LruCache::unbounded_with_hasher(FxBuildHasher);
+        times.resize(fingerprints_max);
+        Self(times)
+    }
+
+    /// Whether words that come `at` a time are needed there.
+    fn is_first(&mut self, fingerprint: Fingerprint, at: Option<&T>) -> bool {
+        let Some(at) = at else { return true };
+        match self.0.get_mut(&fingerprint) {
+            Some(known) if *known <= *at => false,
+            Some(known) => {
+                known.clone_from(at);
+                true
+            }
+            None => {
+                self.0.put(fingerprint, at.clone());
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_time_needs_the_words_again() {
+        let mut passed_on = PassedOn::new(2.try_into().unwrap());
+        let [a, b, c] = [1, 2, 3].map(|byte| Fingerprint([byte; 32]));
+        assert!(passed_on.is_first(a, Some(&5_u64)));
+        assert!(!passed_on.is_first(a, Some(&5)) && !passed_on.is_first(a, Some(&6)));
+        assert!(passed_on.is_first(a, Some(&4)));
+        assert!(!passed_on.is_first(a, Some(&4)));
+        assert!(passed_on.is_first(b, Some(&4)) && passed_on.is_first(c, Some(&4)));
+        assert!(passed_on.is_first(a, Some(&4)), "it was forgotten");
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    exported,
     form::{Form, mark_len},
     layout::Layouts,
     met::{Met, Writing},
-    quick::Quick,
+    passed_on::{PassedOn, Place},
+    repeats::Repeats,
     rules::Rules,
     seen::{Folded, Reject},
     slots::Slots,
@@ -31,17 +31,30 @@ pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 /// Errors that were met stay known, so that their words are passed on once; memory follows the
 /// number of distinct errors, and between two drains that of distinct errors and windows.
 pub struct Fold {
-    rules: Rules,
-    slots: Slots,
-    met: Met,
-    layouts: Layouts,
+    pub(super) rules: Rules,
+    pub(super) slots: Slots,
+    pub(super) met: Met,
+    pub(super) layouts: Layouts,
+    pub(super) repeats: Repeats,
+    pub(super) passed_on: Arc<PassedOn>,
+    pub(super) place: Place,
 }
 
 impl Fold {
     /// Nothing is met yet.
     pub fn new(rules: Rules) -> Self {
-        let (slots, met, layouts) = <(Slots, Met, Layouts)>::default();
-        Self { rules, slots, met, layouts }
+        Self::beside(rules, Arc::default())
+    }
+
+    /// Nothing is met yet; words that others have passed on in time are not passed on again.
+    pub fn beside(rules: Rules, passed_on: Arc<PassedOn>) -> Self {
+        let (slots, met, layouts, repeats) = <(Slots, Met, Layouts, Repeats)>::default();
+        Self { rules, slots, met, layouts, repeats, passed_on, place: Place::default() }
+    }
+
+    /// Says where what follows belongs; it never goes back.
+    pub fn goes_on_at(&mut self, place: Place) {
+        self.place = place;
     }
 
     /// Folds a chunk, which starts `at` bytes into the log and is looked at now, at `received`.
@@ -58,73 +71,7 @@ impl Fold {
             self.text(format, &bytes[mark..], at + mark as u64, received, folded);
             return;
         }
-        form.records(bytes, at == 0, |offset, record| {
-            if let Err(reason) = self.json(record, received, folded) {
-                folded.rejects.push(Reject::new(at + offset as u64, reason, record));
-            }
-        });
-    }
-
-    fn json(
-        &mut self,
-        record: &[u8],
-        received: Timestamp,
-        folded: &mut Folded,
-    ) -> Result<(), String> {
-        if record.len() > RECORD_BYTES_MAX {
-            return Err(format!("longer than {RECORD_BYTES_MAX} bytes"));
-        }
-        if exported::is_one(record) {
-            return self.exported(record, folded);
-        }
-        let quick = self.layouts.scan(record);
-        if let Some(quick) = &quick
-            && self.again(quick, received, folded)
-        {
-            return Ok(());
-        }
-        let event = body::read_recorded(record, received, self.rules.default_time);
-        let position = self.event(event.map_err(|fault| fault.to_string())?, folded);
-        if let (Some(Quick { service, message, .. }), Some(position)) = (quick, position) {
-            self.met.note(Writing::Json, service.unwrap_or_default(), message, position);
-        }
-        Ok(())
-    }
-
-    /// Counts the events that a line of an export stands for. They have what the rules fill in, and
-    /// their times were looked at when they were counted first.
-    fn exported(&mut self, record: &[u8], folded: &mut Folded) -> Result<(), String> {
-        let (entry, level) = exported::read(record)?;
-        let Entry { fingerprint, window, tally, .. } = &entry;
-        if !self.rules.admit(level.as_deref(), tally.count, &mut folded.seen) {
-            return Ok(());
-        }
-        folded.seen.add_tally(tally);
-        if let Some(position) = self.slots.find(fingerprint) {
-            self.slots.add(position, *window, tally);
-            return Ok(());
-        }
-        // words may come later, if this line has none
-        if entry.details.is_some() {
-            self.slots.push(*fingerprint, *window);
-        }
-        folded.first.push(entry);
-        Ok(())
-    }
-
-    /// Counts an event of an error that was met before; `false` if it was not.
-    fn again(&mut self, quick: &Quick<'_>, received: Timestamp, folded: &mut Folded) -> bool {
-        let service = quick.service.unwrap_or_default();
-        let Some(at) = quick.timestamp.or(self.rules.default_time) else { return false };
-        let Some(position) = self.met.find(Writing::Json, service, quick.message) else {
-            return false;
-        };
-        if self.rules.admit(quick.level, 1, &mut folded.seen) {
-            let (at, clamped) = body::not_ahead(at, received);
-            folded.seen.count(at, clamped);
-            self.add(position, at);
-        }
-        true
+        self.lines(form, bytes, at, received, folded);
     }
 
     fn text(
@@ -162,26 +109,33 @@ impl Fold {
     }
 
     /// Counts an event; returns where its error is, unless it is not wanted.
-    fn event(&mut self, mut event: Event, folded: &mut Folded) -> Option<usize> {
-        if !self.rules.admit(event.level.as_deref(), 1, &mut folded.seen) {
-            return None;
-        }
+    pub(super) fn event(&mut self, event: Event, folded: &mut Folded) -> Option<usize> {
+        let is_wanted = self.rules.admit(event.level.as_deref(), 1, &mut folded.seen);
+        is_wanted.then(|| self.wanted(event, folded))
+    }
+
+    /// Counts an event that is wanted; returns where its error is.
+    pub(super) fn wanted(&mut self, mut event: Event, folded: &mut Folded) -> usize {
         self.rules.fill(&mut event);
         folded.seen.count(event.timestamp, event.clamped);
         let fingerprint = Fingerprint::of(&event);
         if let Some(position) = self.slots.find(&fingerprint) {
             self.add(position, event.timestamp);
-            return Some(position);
+            return position;
         }
         let (window, tally) = (Window::of(event.timestamp), Tally::one(event.timestamp));
         let position = self.slots.push(fingerprint, window);
+        if !self.passed_on.insert(fingerprint, self.place) {
+            self.add(position, event.timestamp);
+            return position;
+        }
         let details = Some(Arc::new(Details { rule: RULE, payload: event.into() }));
         folded.first.push(Entry { fingerprint, window, tally, details });
-        Some(position)
+        position
     }
 
     /// Counts one event of an error that was met.
-    fn add(&mut self, position: usize, at: Timestamp) {
+    pub(super) fn add(&mut self, position: usize, at: Timestamp) {
         self.slots.add(position, Window::of(at), &Tally::one(at));
     }
 

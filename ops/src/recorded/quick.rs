@@ -25,8 +25,9 @@ pub struct Quick<'a> {
 /// Tags whose keys are compared with one another.
 const TAGS_MAX: usize = 32;
 
-/// Reads `line`; `None` if it may be no event, or takes a closer look.
-pub fn scan(line: &[u8]) -> Option<Quick<'_>> {
+/// Reads `line` as if it came first; `None` if it may be no event, or takes a closer look.
+#[cfg(test)]
+fn scan(line: &[u8]) -> Option<Quick<'_>> {
     if is_clean(line) { walk(line, &mut Vec::new()) } else { None }
 }
 
@@ -79,11 +80,11 @@ pub(super) fn walk<'a>(line: &'a [u8], varying: &mut Vec<Varying>) -> Option<Qui
     (cursor.at == line.len() && seen & (1 << MESSAGE) != 0).then_some(quick)
 }
 
-const MESSAGE: u16 = 0;
-const SERVICE: u16 = 1;
-const LEVEL: u16 = 2;
-const TIMESTAMP: u16 = 3;
-const EVENT_ID: u16 = 4;
+pub(super) const MESSAGE: u16 = 0;
+pub(super) const SERVICE: u16 = 1;
+pub(super) const LEVEL: u16 = 2;
+pub(super) const TIMESTAMP: u16 = 3;
+pub(super) const EVENT_ID: u16 = 4;
 const TAGS: u16 = 5;
 
 /// The number of a field; `None` for a client's own fingerprint and what is no field.

@@ -12,7 +12,8 @@
 //! time is the boundary that a range was to end at; where it did end is known when it is closed.
 //!
 //! Each worker folds the chunks it takes and sends an error's first event on at once, so that its
-//! words are stored while others are read; all else follows when the range ends. At most
+//! words are stored while others are read; all else follows when the range ends. Words that one worker
+//! has sent on no other sends, unless it is in an earlier range: that is applied first. At most
 //! [`RANGES_OPEN_MAX`] ranges are folded and not applied, and at most [`WAITING_BYTES_MAX`] of words
 //! wait for the tables, so memory follows distinct errors and not the log's length.
 
@@ -36,7 +37,7 @@ use crate::{
     ports::{clock::Clock, errors::Errors, recording::Recordings},
     stop::Stop,
 };
-use errsift_ops::recorded::rules::Rules;
+use errsift_ops::recorded::{passed_on::PassedOn, rules::Rules};
 
 /// Ranges that may be folded and not applied.
 pub const RANGES_OPEN_MAX: usize = 2;
@@ -74,6 +75,8 @@ struct Shared {
     counters: Arc<Counters>,
     distinct: Arc<Counter>,
     waiting: Arc<Counter>,
+    /// Errors whose words one of the workers has sent on: building them takes longer than counting.
+    passed_on: Arc<PassedOn>,
     stops: Sender<Stop>,
 }
 
@@ -89,6 +92,7 @@ pub fn start(workers: Workers, replay: Replay) -> Result<Replaying, String> {
         counters: Arc::clone(&counters),
         distinct: Arc::clone(&distinct),
         waiting: Arc::default(),
+        passed_on: Arc::default(),
         stops: stops_sender,
     });
     let worker = WorkerConfig::default().idle_spin(Duration::ZERO);

@@ -6,7 +6,7 @@ use crossbeam_channel::{Sender, unbounded};
 use errsift_ops::{
     flight::Entry,
     id::{Epoch, Part, Seq},
-    recorded::{fold::Fold, seen::Folded},
+    recorded::{fold::Fold, passed_on::Place, seen::Folded},
 };
 use timely::{
     dataflow::{InputHandleVec, ProbeHandle},
@@ -30,7 +30,8 @@ const WAIT: Duration = Duration::from_millis(1);
 
 /// Runs until there is no log left.
 pub(super) fn run(worker: &mut Worker, shared: &Shared) {
-    let mut fold = Fold::new(shared.replay.rules.clone());
+    let passed_on = Arc::clone(&shared.passed_on);
+    let mut fold = Fold::beside(shared.replay.rules.clone(), passed_on);
     let met = graph::Met::default();
     loop {
         let plan: Option<Plan> = agree(worker, || shared.replay.recordings.next());
@@ -168,6 +169,7 @@ impl Reader<'_> {
         let (shared, chunk) = (self.shared, &self.chunk);
         let mut folded = Folded::default();
         let now = shared.replay.clock.wall();
+        self.fold.goes_on_at(Place { log: self.index as u64, range: chunk.range });
         self.fold.chunk(&self.opened.form, chunk.records(), chunk.at, now, &mut folded);
         for entry in folded.first.drain(..) {
             input.send(entry);
