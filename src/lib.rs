@@ -29,7 +29,6 @@ pub mod replay;
 pub mod schema;
 pub mod settings;
 pub mod stores;
-pub mod tags;
 pub mod text;
 pub mod tls;
 mod totals;

@@ -35,6 +35,7 @@ pub mod recent_ids;
 pub mod recorded;
 pub mod reported;
 mod scan;
+pub mod tags;
 pub mod tally;
 mod text;
 pub mod timestamp;

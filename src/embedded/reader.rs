@@ -6,13 +6,13 @@ use errsift_ops::{
     event::Payload,
     fingerprint::{Fingerprint, RuleVersion},
     id::{Epoch, Shard},
+    tags,
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::errors::{ErrorRow, ErrorsFault, ErrorsReader};
 use rusqlite::{Connection, Row, params, types::Type};
 
 use super::{Sync, connect, faults::refused, loaded, position};
-use crate::tags;
 
 /// One statement is one snapshot.
 const SELECT: &str = "SELECT coalesce(g.epoch, 0), coalesce(c.count, 0), c.first_seen, \

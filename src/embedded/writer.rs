@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use errsift_ops::id::{Epoch, Nonce, Part, Seq, Shard, Term};
+use errsift_ops::{
+    id::{Epoch, Nonce, Part, Seq, Shard, Term},
+    tags,
+};
 use errsift_pipeline::{
     failpoints,
     ports::errors::{
@@ -15,7 +18,7 @@ use rusqlite::{Connection, Error, ErrorCode, Row, params};
 use super::{
     LOG_BYTES_MAX, Sync, Turn, connect, faults::refused, loaded, position, set_aside, stored,
 };
-use crate::{tags, totals::totals};
+use crate::totals::totals;
 
 // not OR IGNORE, which would lose words that a constraint refuses, unseen
 const DETAILS: &str = "INSERT INTO error_details (fingerprint, rule, message, \

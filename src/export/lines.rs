@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use errsift_ops::{event::Payload, fingerprint::Fingerprint, timestamp::Timestamp, window::Window};
+use errsift_ops::{
+    event::Payload, fingerprint::Fingerprint, tags, timestamp::Timestamp, window::Window,
+};
 use errsift_pipeline::ports::errors::ErrorRow;
 use serde::{Serialize, Serializer};
 
 use super::WindowRow;
-use crate::tags;
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

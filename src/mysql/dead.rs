@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use errsift_ops::{
     fingerprint::Fingerprint,
     id::{Epoch, Shard},
+    tags,
     tally::Tally,
     timestamp::Timestamp,
     window::Window,
@@ -22,10 +23,7 @@ use super::{
     session::{Live, Session, column},
     writer::{add, store},
 };
-use crate::{
-    dead::{DeadRow, DeadRows, Key, Letter, PAGE_ROWS, Redriven, Revived, reason},
-    tags,
-};
+use crate::dead::{DeadRow, DeadRows, Key, Letter, PAGE_ROWS, Redriven, Revived, reason};
 
 /// One shard's letters.
 pub struct Letters {

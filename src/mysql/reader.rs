@@ -4,6 +4,7 @@ use errsift_ops::{
     event::Payload,
     fingerprint::{Fingerprint, RuleVersion},
     id::{Epoch, Shard},
+    tags,
     timestamp::Timestamp,
 };
 use errsift_pipeline::ports::errors::{ErrorRow, ErrorsFault, ErrorsReader};
@@ -14,7 +15,6 @@ use super::{
     rows::push_bytes,
     session::{Session, column},
 };
-use crate::tags;
 
 /// A reading handle.
 pub struct Reader {

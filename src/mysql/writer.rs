@@ -1,6 +1,6 @@
 //! Writes details, counts and windows.
 
-use errsift_ops::{fingerprint::Fingerprint, id::Shard, tally::Tally};
+use errsift_ops::{fingerprint::Fingerprint, id::Shard, tags, tally::Tally};
 use errsift_pipeline::{
     failpoints,
     ports::errors::{
@@ -21,7 +21,7 @@ use super::{
     session::{Live, Session},
     set_aside,
 };
-use crate::{tags, totals::totals};
+use crate::totals::totals;
 
 // not IGNORE, which turns all errors into warnings: words that are refused would be lost unseen
 const DETAILS: Frame = Frame {
@@ -149,11 +149,12 @@ async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<(), Failure> {
     let bytes_max = live.statement_bytes_max();
     let mut windows: Vec<&CountRow> = rows.iter().collect();
-    windows.sort_unstable_by_key(|row| (row.window, row.fingerprint));
+    // of one window they stay as they are sorted
+    windows.sort_by_key(|row| row.window);
     if live.takes_bulk() {
         bulk::insert(live, COUNTS, totals(rows).map(count_values)).await?;
         failpoints::pass("apply_counted");
-        return bulk::insert(live, WINDOWS, windows.into_iter().map(window_values)).await;
+        return bulk::insert(live, WINDOWS, window_values(&windows)).await;
     }
     for sql in statements(COUNTS, bytes_max, totals(rows), push_count) {
         live.run(&sql).await?;
@@ -170,10 +171,15 @@ fn count_values((fingerprint, tally): (Fingerprint, Tally)) -> [Value; 4] {
     [bulk::bytes(&fingerprint.0), Value::UInt(count), bulk::datetime(first), bulk::datetime(last)]
 }
 
-fn window_values(row: &CountRow) -> [Value; 3] {
-    let CountRow { fingerprint, window, tally } = row;
-    let start = bulk::datetime(window.start());
-    [start, bulk::bytes(&fingerprint.0), Value::UInt(tally.count)]
+/// Rows of one window after the other: their start is the same.
+fn window_values(rows: &[&CountRow]) -> impl Iterator<Item = [Value; 3]> {
+    rows.chunk_by(|row, next| row.window == next.window).flat_map(|rows| {
+        let start = rows.first().map_or(Value::NULL, |row| bulk::datetime(row.window.start()));
+        rows.iter().map(move |row| {
+            let count = Value::UInt(row.tally.count);
+            [start.clone(), bulk::bytes(&row.fingerprint.0), count]
+        })
+    })
 }
 
 fn details_values(((fingerprint, details), tags): (&DetailsRow, &str)) -> [Value; 10] {

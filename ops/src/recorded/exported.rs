@@ -1,16 +1,14 @@
 //! Lines of `errsift export events`: many events of one error in one window.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
+use serde::Deserialize;
 
 use crate::{
     event::Event,
     fingerprint::{Fingerprint, RuleVersion},
     flight::{Details, Entry},
+    tags,
     tally::Tally,
     timestamp::Timestamp,
     window::Window,
@@ -70,7 +68,7 @@ struct Line {
     environment: Option<String>,
     release: Option<String>,
     #[serde(default)]
-    tags: Tags,
+    tags: tags::Read,
 }
 
 impl Line {
@@ -89,34 +87,6 @@ impl Line {
             ..Event::default()
         };
         Some(Arc::new(Details { rule: RuleVersion(rule), payload: event.into() }))
-    }
-}
-
-/// In the order given.
-#[derive(Default)]
-struct Tags(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Tags {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-struct InOrder;
-
-impl<'de> Visitor<'de> for InOrder {
-    type Value = Tags;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of strings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tags, A::Error> {
-        let mut tags = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            tags.push(pair);
-        }
-        Ok(Tags(tags))
     }
 }
 

@@ -67,7 +67,8 @@ impl Fold {
             if self.repeated(&line, received, folded) {
                 continue;
             }
-            if let Err(reason) = self.json(line.record, received, folded) {
+            let is_kept = self.repeats.wants(line.number);
+            if let Err(reason) = self.json(line.record, is_kept, received, folded) {
                 folded.rejects.push(Reject::new(line.at, reason, line.record));
             }
         }
@@ -88,6 +89,7 @@ impl Fold {
     fn json(
         &mut self,
         record: &[u8],
+        is_kept: bool,
         received: Timestamp,
         folded: &mut Folded,
     ) -> Result<(), String> {
@@ -105,7 +107,9 @@ impl Fold {
                 return Ok(());
             }
             if let Some(position) = self.find(quick, *at) {
-                self.note(record, quick, position);
+                if is_kept {
+                    self.note(record, quick, position);
+                }
                 self.once_more(position, *at, received, folded);
                 return Ok(());
             }
@@ -118,7 +122,9 @@ impl Fold {
         };
         let position = self.wanted(event, folded);
         self.met.note(Writing::Json, quick.service.unwrap_or_default(), quick.message, position);
-        self.note(record, &quick, position);
+        if is_kept {
+            self.note(record, &quick, position);
+        }
         Ok(())
     }
 

@@ -111,6 +111,12 @@ impl Repeats {
         self.numbers.get(&hash).copied()
     }
 
+    /// Whether a line is to be kept that does not repeat the one with this number, if there is one.
+    pub fn wants(&self, number: Option<u32>) -> bool {
+        let turns = number.map_or(0, |number| self.known[number as usize].turns);
+        self.text.len() <= TEXT_BYTES_MAX && turns < TURNS_MAX
+    }
+
     /// Where the error of a line is, and its first byte: once it was looked at, it is at hand.
     pub fn fetch(&self, number: u32) -> (usize, u8) {
         let known = &self.known[number as usize];
@@ -161,7 +167,6 @@ impl Repeats {
         varying: &[Varying],
         position: usize,
     ) {
-        let has_room = line.len() <= LINE_BYTES_MAX && self.text.len() <= TEXT_BYTES_MAX;
         let Ok(position) = position.try_into() else { return };
         let Some(at) = varying.iter().position(|(varies, _)| *varies == Varies::Text(MESSAGE))
         else {
@@ -172,10 +177,10 @@ impl Repeats {
         let service = quick.service.filter(|_| has_service);
         let hash = hash(service, quick.message);
         let number = self.find(hash);
-        let turns = number.map_or(0, |number| self.known[number as usize].turns + 1);
-        if !has_room || turns > TURNS_MAX {
+        if line.len() > LINE_BYTES_MAX || !self.wants(number) {
             return;
         }
+        let turns = number.map_or(0, |number| self.known[number as usize].turns + 1);
         let start = self.text.len();
         let words = [service.unwrap_or_default(), quick.message].map(|words| {
             self.text.extend_from_slice(words);

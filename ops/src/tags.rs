@@ -1,9 +1,9 @@
-//! Tags as they lie in the tables: the text of one JSON object, in the order given.
+//! Tags as the text of one JSON object, in the order given: so they lie in tables, and in exports.
 
 use std::fmt;
 
 use serde::{
-    Deserializer, Serializer,
+    Deserialize, Deserializer, Serializer,
     de::{MapAccess, Visitor},
 };
 
@@ -21,6 +21,16 @@ pub fn to_json(tags: &[(String, String)]) -> Result<String, serde_json::Error> {
 /// The tags that a JSON object of strings says.
 pub fn from_json(json: &str) -> Result<Tags, serde_json::Error> {
     serde_json::Deserializer::from_str(json).deserialize_map(Pairs)
+}
+
+/// Tags that stand in a larger document.
+#[derive(Default)]
+pub(crate) struct Read(pub Tags);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs).map(Self)
+    }
 }
 
 struct Pairs;
