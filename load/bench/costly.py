@@ -13,7 +13,7 @@ from servers import ROOT, Failed, Stack, command
 UNIQUE_S = int(os.environ.get("BENCH_UNIQUE_S", "120"))
 MEMORY_EVENTS = int(os.environ.get("BENCH_MEMORY_EVENTS", "1000000"))
 #: flush interval while they arrive; it ends early when its jobs have grown too large to keep
-EPOCH_S = int(os.environ.get("BENCH_MEMORY_EPOCH_S", "180"))
+EPOCH_S = int(os.environ.get("BENCH_MEMORY_EPOCH_S", "120"))
 PIECE_S = 10
 #: of the rate at which the tables catch up, what is sent for long
 SUSTAINED = 0.9

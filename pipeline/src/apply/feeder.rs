@@ -149,6 +149,7 @@ impl Feeder {
         if !self.recovers() {
             return Ok(Feeding::Wait);
         }
+        self.drop_stale();
         // read before the channel: what is executed by now is in the channel, or never will be
         let horizon = self.feed.horizon();
         if self.next <= horizon.executed {
@@ -233,6 +234,20 @@ impl Feeder {
             self.paging = true;
         }
         Feeding::Wait
+    }
+
+    /// Lets go of flights in the channel that have come from the journal: when nothing follows,
+    /// nobody else takes them out.
+    fn drop_stale(&mut self) {
+        loop {
+            match self.held.take_if(|held| held.seq < self.next) {
+                Some(stale) => self.feed.taken(&stale),
+                None if self.held.is_some() => return,
+                None => {}
+            }
+            let Ok(executed) = self.live.try_recv() else { return };
+            self.held = Some(executed);
+        }
     }
 
     fn give(&mut self, flight: Flight, job_bytes: usize) -> Feeding {

@@ -114,3 +114,11 @@ fn a_successors_flight_of_the_same_number_is_not_taken() {
     fed.feed.end();
     assert!(matches!(fed.serve(3, Term(4)), Err(Stop::Fenced(_))));
 }
+
+#[test]
+fn what_came_from_the_journal_does_not_stay_in_memory() {
+    let mut fed = Fed::new(6, &[3, 4, 5, 6]);
+    fed.feed.end();
+    assert_eq!(fed.given(6).unwrap(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(fed.feed.waiting_bytes(), 0);
+}
