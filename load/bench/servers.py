@@ -211,6 +211,9 @@ class Database:
     def counted(self):
         return int(self.run("SELECT COALESCE(SUM(`count`), 0) FROM errsift.error_counts"))
 
+    def stored(self):
+        return int(self.run("SELECT COUNT(*) FROM errsift.error_details"))
+
 
 class Files:
     """The embedded store's files."""
