@@ -30,6 +30,7 @@ pub trait FirstSeen<'scope, T: Time + TotalOrder> {
     /// that it has forgotten.
     ///
     /// ```
+    /// use std::sync::Arc;
     /// use errsift_ops::{event::Event, fingerprint::Fingerprint, first_seen::FirstSeen};
     /// use errsift_ops::{flight::{Details, Entry}, tally::Tally, timestamp::Timestamp};
     /// use errsift_ops::{fingerprint::RULE, window::Window};
