@@ -47,7 +47,7 @@ pub trait FirstSeen<'scope, T: Time + TotalOrder> {
     ///     let (first, entries) = [entry("a", 0), entry("a", 40), entry("b", 40)]
     ///         .to_stream(scope)
     ///         .first_seen(10.try_into().expect("not zero"));
-    ///     let first = first.map(|(_, details)| details.payload.message);
+    ///     let first = first.map(|(_, details)| details.payload.message.clone());
     ///     let entries = entries.map(|entry| (entry.window.start().seconds(), entry.details));
     ///     (first.capture(), entries.capture())
     /// });
