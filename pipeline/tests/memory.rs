@@ -147,12 +147,12 @@ proptest! {
     ) {
         let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
         let faults = Faults::new(seed, per_thousand);
-        let stores = Stores {
+        let stores = || Stores {
             journal: Box::new(Faulty::new(journal.clone(), faults.clone())),
             backlog: Box::new(Faulty::new(journal.clone(), faults.clone())),
-            errors: Arc::new(Faulty::new(errors.clone(), faults)),
+            errors: Arc::new(Faulty::new(errors.clone(), faults.clone())),
         };
-        let mut run = Run::start(&settings(2), stores, 1);
+        let mut run = Run::start_among_faults(&settings(2), stores, 1);
         for attempt in 0..number {
             run.offer(&body(&format!("attempt {attempt}"), 0));
             if attempt % 7 == 0 {

@@ -10,7 +10,6 @@ use errsift_ops::{
 
 use super::{Stores, foreign};
 use crate::{
-    apply::retry::Retry,
     failpoints,
     ids::{self, JournaledIds},
     ports::{
@@ -21,9 +20,6 @@ use crate::{
     },
     settings::Settings,
 };
-
-/// How often noting a start is tried again.
-const NOTE_RETRIES: u32 = 6;
 
 /// What a journal goes on from while the tables do not say where they are. It may be new, or have
 /// lost flights that the tables have; what follows must not get the numbers of these, or it would be
@@ -107,13 +103,7 @@ pub(super) fn take(
 /// Counts this start until its recovery has come through.
 fn note_start(backlog: &mut dyn Backlog, claim: &Claim) -> Result<Recovery, JournalFault> {
     let recovery = backlog.recovery()?.begun();
-    let mut retry = Retry::default();
-    while let Err(fault) = backlog.note_recovery(claim, &recovery) {
-        if retry.failures() >= NOTE_RETRIES {
-            return Err(fault);
-        }
-        retry.pause();
-    }
+    ids::patiently(|| backlog.note_recovery(claim, &recovery))?;
     if recovery.is_careful() {
         let (starts, accused) = (recovery.starts, recovery.accused.0);
         tracing::error!(

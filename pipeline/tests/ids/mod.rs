@@ -66,10 +66,12 @@ proptest! {
         let mut best: BTreeMap<usize, Vec<Outcome>> = BTreeMap::new();
         for (nonce, sends) in (1..).zip(sends.chunks(60)) {
             // of each process but the last, some jobs are left in the journal
-            let stores = faulty(&journal, &errors, &faults);
             let away = nonce == 2;
-            let stores = if away { Stores { errors: Arc::new(Away), ..stores } } else { stores };
-            let mut run = Run::start(&settings(workers), stores, nonce);
+            let stores = || {
+                let stores = faulty(&journal, &errors, &faults);
+                if away { Stores { errors: Arc::new(Away), ..stores } } else { stores }
+            };
+            let mut run = Run::start_among_faults(&settings(workers), stores, nonce);
             for (id, pause) in sends {
                 run.offer(&own(*id));
                 if *pause == 0 {

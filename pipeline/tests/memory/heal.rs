@@ -203,13 +203,13 @@ fn mishaps() -> impl Strategy<Value = Vec<Mishap>> {
 fn survives(mishaps: &[Mishap], seed: u64, per_thousand: u64, flush_ms: u64) {
     let (journal, errors) = (MemoryJournal::default(), MemoryErrors::default());
     let faults = Faults::new(seed, per_thousand);
-    let failing = Stores {
+    let failing = || Stores {
         journal: Box::new(Faulty::new(journal.clone(), faults.clone())),
         backlog: Box::new(Faulty::new(journal.clone(), faults.clone())),
         errors: Arc::new(errors.clone()),
     };
     let short = Settings { flush_interval: Duration::from_millis(flush_ms), ..settings(1) };
-    let mut run = Run::start(&short, failing, 1);
+    let mut run = Run::start_among_faults(&short, failing, 1);
     let mut copy = journal.backup();
     for (number, mishap) in mishaps.iter().enumerate() {
         match mishap {

@@ -213,12 +213,12 @@ proptest! {
         let noted = Recovery { starts, ..Recovery::default() };
         prop_assert!(journal.note_recovery(&claim, &noted).unwrap());
         let faults = Faults::new(seed, per_thousand);
-        let stores = Stores {
+        let stores = || Stores {
             journal: Box::new(journal.clone()),
             backlog: Box::new(Faulty::new(journal.clone(), faults.clone())),
-            errors: Arc::new(Faulty::new(errors.clone(), faults)),
+            errors: Arc::new(Faulty::new(errors.clone(), faults.clone())),
         };
-        Run::start(&settings(2), stores, 20).end();
+        Run::start_among_faults(&settings(2), stores, 20).end();
         let counters = Run::start(&settings(1), crate::stores(&journal, &errors), 21).end();
         let events = broken.len() as u64;
         prop_assert_eq!(counted(&errors), 9 - events);

@@ -238,6 +238,25 @@ impl Run {
         Self::start_with_step(settings, stores, nonce, 1)
     }
 
+    /// The same with stores that may not let a process start: another is started then, as by a
+    /// supervisor.
+    pub fn start_among_faults(
+        settings: &Settings,
+        stores: impl Fn() -> Stores,
+        nonce: u64,
+    ) -> Self {
+        const STARTS_MAX: u64 = 20;
+        let clock = Arc::new(Ticking { now_ms: AtomicI64::new(0), step_ms: 1 });
+        for start_number in 0..STARTS_MAX {
+            let nonce = Nonce(nonce + start_number * 1_000);
+            let clock_port = Arc::clone(&clock) as Arc<dyn Clock>;
+            if let Ok(pipeline) = start(settings, stores(), clock_port, nonce) {
+                return Self::of(pipeline, clock);
+            }
+        }
+        panic!("no process could start");
+    }
+
     /// The same with a clock that moves by `step_ms`.
     pub fn start_with_step(settings: &Settings, stores: Stores, nonce: u64, step_ms: i64) -> Self {
         let clock = Ticking { now_ms: AtomicI64::new(0), step_ms };
@@ -254,6 +273,10 @@ impl Run {
         let clock = Arc::new(clock);
         let pipeline =
             start(settings, stores, Arc::clone(&clock) as Arc<dyn Clock>, Nonce(nonce)).unwrap();
+        Self::of(pipeline, clock)
+    }
+
+    fn of(pipeline: Pipeline<Noting>, clock: Arc<Ticking>) -> Self {
         Self { pipeline: Held(Some(pipeline)), clock, heard: channel(), offered: 0 }
     }
 
