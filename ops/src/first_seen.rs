@@ -72,7 +72,7 @@ impl<'scope, T: Time + TotalOrder> FirstSeen<'scope, T> for StreamVec<'scope, T,
         let (rest, rest_stream) = builder.new_output();
         let mut first = OutputBuilder::from(first);
         let mut rest = OutputBuilder::from(rest);
-        let mut passed_on = PassedOn::new(fingerprints_max);
+        let mut earliest = Earliest::new(fingerprints_max);
         builder.build(move |_capabilities| {
             move |_frontiers| {
                 let mut first = first.activate();
@@ -86,7 +86,7 @@ impl<'scope, T: Time + TotalOrder> FirstSeen<'scope, T> for StreamVec<'scope, T,
                             let Some(details) = entry.details.take() else {
                                 continue;
                             };
-                            if passed_on.is_first(entry.fingerprint, at.as_ref()) {
+                            if earliest.is_first(entry.fingerprint, at.as_ref()) {
                                 first.give((entry.fingerprint, details));
                             }
                         }
@@ -100,9 +100,9 @@ impl<'scope, T: Time + TotalOrder> FirstSeen<'scope, T> for StreamVec<'scope, T,
 }
 
 /// Errors whose words went on, each with the earliest time at which they did.
-struct PassedOn<T>(LruCache<Fingerprint, T, FxBuildHasher>);
+struct Earliest<T>(LruCache<Fingerprint, T, FxBuildHasher>);
 
-impl<T: Time + TotalOrder> PassedOn<T> {
+impl<T: Time + TotalOrder> Earliest<T> {
     fn new(fingerprints_max: NonZeroUsize) -> Self {
         // takes memory only as it fills
         let mut times = LruCache::unbounded_with_hasher(FxBuildHasher);
@@ -133,13 +133,13 @@ mod tests {
 
     #[test]
     fn an_earlier_time_needs_the_words_again() {
-        let mut passed_on = PassedOn::new(2.try_into().unwrap());
+        let mut earliest = Earliest::new(2.try_into().unwrap());
         let [a, b, c] = [1, 2, 3].map(|byte| Fingerprint([byte; 32]));
-        assert!(passed_on.is_first(a, Some(&5_u64)));
-        assert!(!passed_on.is_first(a, Some(&5)) && !passed_on.is_first(a, Some(&6)));
-        assert!(passed_on.is_first(a, Some(&4)));
-        assert!(!passed_on.is_first(a, Some(&4)));
-        assert!(passed_on.is_first(b, Some(&4)) && passed_on.is_first(c, Some(&4)));
-        assert!(passed_on.is_first(a, Some(&4)), "it was forgotten");
+        assert!(earliest.is_first(a, Some(&5_u64)));
+        assert!(!earliest.is_first(a, Some(&5)) && !earliest.is_first(a, Some(&6)));
+        assert!(earliest.is_first(a, Some(&4)));
+        assert!(!earliest.is_first(a, Some(&4)));
+        assert!(earliest.is_first(b, Some(&4)) && earliest.is_first(c, Some(&4)));
+        assert!(earliest.is_first(a, Some(&4)), "it was forgotten");
     }
 }

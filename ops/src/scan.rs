@@ -4,8 +4,6 @@
 //! says nothing about the text but that it is not of the plain kind that nearly all are: `body::read`
 //! then decides.
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     event::{Event, EventId},
     fingerprint::Fingerprint,
@@ -67,13 +65,8 @@ pub(crate) fn fingerprint(
         let event = Event { message: message.resolved(), service, ..Event::default() };
         return Fingerprint::of(&event);
     }
-    let mut hash = Sha256::new();
-    if let Some(service) = own.map(str::as_bytes).or(service.map(|service| service.raw)) {
-        hash.update(service);
-        hash.update([0]);
-    }
-    hash.update(message.raw);
-    Fingerprint(hash.finalize().into())
+    let service = own.map(str::as_bytes).or(service.map(|service| service.raw));
+    Fingerprint::of_words(service.unwrap_or_default(), message.raw)
 }
 
 /// The event's id, if it has one, [within](EventId::within) its service, which is as for

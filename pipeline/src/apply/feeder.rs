@@ -213,15 +213,13 @@ impl Feeder {
         }
         // what was blank at the end of the last page
         self.next = self.next.max(self.page_from);
-        while let Some(executed) = self.held.take().or_else(|| self.live.try_recv().ok()) {
-            let is_next = executed.seq == self.next && executed.flight.is_some();
-            let may_give = || self.is_alone || self.feed.reach.give_live(executed.seq);
-            if executed.seq > self.next || (is_next && !may_give()) {
-                self.held = Some(executed);
-                break;
-            }
+        self.drop_stale();
+        let may_give = |seq| self.is_alone || self.feed.reach.give_live(seq);
+        if let Some(executed) =
+            self.held.take_if(|held| held.seq == self.next && may_give(held.seq))
+        {
             self.feed.taken(&executed);
-            if let Some(flight) = executed.flight.filter(|_| is_next) {
+            if let Some(flight) = executed.flight {
                 self.read = self.read.max(flight.seq);
                 return self.give(flight, executed.job_bytes);
             }
@@ -236,8 +234,8 @@ impl Feeder {
         Feeding::Wait
     }
 
-    /// Lets go of flights in the channel that have come from the journal: when nothing follows,
-    /// nobody else takes them out.
+    /// Lets go of flights in the channel that have come from the journal, and holds the first that
+    /// has not. Also when nothing follows: nobody else takes them out.
     fn drop_stale(&mut self) {
         loop {
             match self.held.take_if(|held| held.seq < self.next) {
@@ -267,15 +265,7 @@ impl Feeder {
     /// Goes on with the next flight that memory has: those before it are nowhere any more.
     fn pass_over(&mut self, executed: Seq) {
         self.is_alone = true;
-        while self.held.is_none()
-            && let Ok(live) = self.live.try_recv()
-        {
-            if live.seq < self.next {
-                self.feed.taken(&live);
-            } else {
-                self.held = Some(live);
-            }
-        }
+        self.drop_stale();
         let found = self.held.as_ref().map_or(executed.next(), |held| held.seq);
         if found > self.next {
             let (from, to) = (self.next.0, found.0 - 1);

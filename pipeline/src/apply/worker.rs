@@ -98,15 +98,22 @@ struct Leader {
     input: Option<InputHandleVec<u64, Entry>>,
     epochs: Arc<OpenEpochs>,
     trimmed: Option<(Epoch, Seq)>,
-    /// Why nothing more is fed, and whether the keeper has heard.
-    stop: Option<Stop>,
-    stopped: bool,
+    state: State,
+}
+
+/// Whether it feeds.
+enum State {
+    Feeding,
+    /// Nothing more is fed, and the keeper has yet to hear why.
+    Stopping(Stop),
+    /// Nothing more is fed.
+    Stopped,
 }
 
 impl Leader {
     fn new(first: First, input: InputHandleVec<u64, Entry>, epochs: Arc<OpenEpochs>) -> Self {
         first.wake.bind();
-        Self { first, input: Some(input), epochs, trimmed: None, stop: None, stopped: false }
+        Self { first, input: Some(input), epochs, trimmed: None, state: State::Feeding }
     }
 
     /// Feeds what there is; returns whether there may be more at once.
@@ -114,9 +121,13 @@ impl Leader {
         let frontier = applied.with_frontier(|frontier| frontier.first().copied().map(Epoch));
         self.first.feeder.applied(frontier);
         self.trim(frontier);
-        if self.stopped {
-            self.tell();
-            return false;
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Feeding => self.state = State::Feeding,
+            State::Stopping(stop) => {
+                self.tell(stop);
+                return false;
+            }
+            State::Stopped => return false,
         }
         self.first.wake.arm();
         let Some(input) = &mut self.input else {
@@ -142,8 +153,7 @@ impl Leader {
                     return true;
                 }
                 Err(stop) => {
-                    (self.stop, self.stopped) = (Some(stop), true);
-                    self.tell();
+                    self.tell(stop);
                     return false;
                 }
             }
@@ -152,13 +162,12 @@ impl Leader {
     }
 
     /// Has the keeper end the process; it knows whether a successor is behind what was found.
-    fn tell(&mut self) {
-        if let Some(stop) = self.stop.take()
-            && let Err(TrySendError::Full(Keep::Stop(stop))) =
-                self.first.keeper.try_send(Keep::Stop(stop))
-        {
-            self.stop = Some(stop);
-        }
+    fn tell(&mut self, stop: Stop) {
+        self.state = match self.first.keeper.try_send(Keep::Stop(stop)) {
+            Err(TrySendError::Full(Keep::Stop(stop))) => State::Stopping(stop),
+            // heard, or the keeper has ended
+            _ => State::Stopped,
+        };
     }
 
     /// Has the jobs of all epochs before `frontier` dropped (`None`: of all).
