@@ -67,7 +67,8 @@ struct Thread<'a> {
     connections: Vec<Connection>,
     /// When the request on each connection was due, if there is one.
     busy: Vec<Option<Instant>>,
-    idle: Vec<usize>,
+    /// The one that was used longest ago comes first, or a server would close those never used.
+    idle: VecDeque<usize>,
     /// Requests that are due and find no connection.
     waiting: VecDeque<Instant>,
     seen: Seen,
@@ -94,9 +95,9 @@ impl<'a> Thread<'a> {
             while let Some(due) = schedule.take(now) {
                 self.waiting.push_back(due);
             }
-            while let (Some(at), Some(due)) = (self.idle.last().copied(), self.waiting.front()) {
+            while let (Some(at), Some(due)) = (self.idle.front().copied(), self.waiting.front()) {
                 let due = *due;
-                self.idle.pop();
+                self.idle.pop_front();
                 self.waiting.pop_front();
                 self.send(at, due)?;
             }
@@ -135,7 +136,7 @@ impl<'a> Thread<'a> {
             } else {
                 self.seen.other += 1;
             }
-            self.idle.push(at);
+            self.idle.push_back(at);
         }
         Ok(())
     }
