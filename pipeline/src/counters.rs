@@ -146,6 +146,9 @@ pub struct Counters {
     pub paged: Counter,
     /// Epochs applied.
     pub epochs: Counter,
+    /// Errors of which this process was the first to count anything, as far as it knows: not those of
+    /// a commit whose answer was lost.
+    pub new_errors: Counter,
     /// Rows of counts applied.
     pub count_rows: Counter,
     /// Rows of details confirmed.

@@ -115,15 +115,15 @@ impl DeadRows for Letters {
             if !self.delete(conn, row)? {
                 return Ok(Redriven::Gone);
             }
-            let refused = attempt(conn, || match letter {
+            let stored_again = attempt(conn, || match letter {
                 Letter::Words(details) => writer::store(conn, &(fingerprint, details.clone())),
                 Letter::Seen { first_ms, last_ms } => {
                     let [first, last] = [*first_ms, *last_ms].map(Timestamp::from_millis);
                     let tally = Tally { count: row.count, first, last };
-                    writer::add(conn, &[CountRow { fingerprint, window, tally }])
+                    writer::add(conn, &[CountRow { fingerprint, window, tally }]).map(drop)
                 }
             })?;
-            let Some(error) = refused else {
+            let Err(error) = stored_again else {
                 self.add_to_guard(conn, COUNTED, row)?;
                 return Ok(Redriven::Done);
             };
@@ -148,11 +148,9 @@ impl DeadRows for Letters {
 
     fn redrive_job(&mut self, job: &Revived) -> Result<Redriven, ErrorsFault> {
         self.transact(|conn| {
-            let mut is_new = true;
-            let refused = attempt(conn, || {
-                is_new = conn.execute(MARK, params![job.mark, job.events().to_string()])? == 1;
-                if !is_new {
-                    return Ok(());
+            let redriven = attempt(conn, || {
+                if conn.execute(MARK, params![job.mark, job.events().to_string()])? == 0 {
+                    return Ok(Redriven::Gone);
                 }
                 for (part, events) in job.parts() {
                     let guard = params![stored(events), self.shard.0, position(part)];
@@ -163,13 +161,10 @@ impl DeadRows for Letters {
                 for words in &job.words {
                     writer::store(conn, words)?;
                 }
-                writer::add(conn, &job.rows)
+                writer::add(conn, &job.rows)?;
+                Ok(Redriven::Done)
             })?;
-            Ok(match refused {
-                Some(error) => Redriven::Refused(reason(&error)),
-                None if is_new => Redriven::Done,
-                None => Redriven::Gone,
-            })
+            Ok(redriven.unwrap_or_else(|error| Redriven::Refused(reason(&error))))
         })
     }
 

@@ -4,7 +4,7 @@
 //! by halves, after the whole was refused.
 
 use errsift_ops::id::{Epoch, Shard};
-use errsift_pipeline::ports::errors::{Applied, CountRow, DeadLetters, DetailsRow, Range};
+use errsift_pipeline::ports::errors::{Added, CountRow, DeadLetters, DetailsRow, Range};
 use rusqlite::{Connection, Error, params};
 
 use super::{faults::is_of_data, position, stored, writer};
@@ -16,14 +16,21 @@ const LETTER: &str = "INSERT INTO dead_letters \
     ON CONFLICT (shard, epoch, fingerprint, window_start) DO UPDATE SET reason = excluded.reason";
 
 /// Adds a range whose guards have moved already.
-pub fn add(conn: &Connection, shard: Shard, range: &Range<'_>) -> rusqlite::Result<Applied> {
-    if attempt(conn, || writer::add(conn, range.rows))?.is_none() {
-        return Ok(Applied::Done);
-    }
+pub fn add(conn: &Connection, shard: Shard, range: &Range<'_>) -> rusqlite::Result<Added> {
     let mut dead = DeadLetters::default();
+    if let Ok(new_errors) = attempt(conn, || writer::add(conn, range.rows))? {
+        return Ok(Added { new_errors, dead });
+    }
+    let mut new_errors = 0;
     for rows in range.rows.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
         // all rows of a fingerprint together: its count is the sum of its windows
-        let Some(error) = attempt(conn, || writer::add(conn, rows))? else { continue };
+        let error = match attempt(conn, || writer::add(conn, rows))? {
+            Ok(new) => {
+                new_errors += new;
+                continue;
+            }
+            Err(error) => error,
+        };
         for row in rows {
             let CountRow { fingerprint, window, tally } = *row;
             let key = Key { epoch: range.upto, fingerprint, window };
@@ -32,7 +39,7 @@ pub fn add(conn: &Connection, shard: Shard, range: &Range<'_>) -> rusqlite::Resu
         }
         take_back(conn, shard, rows)?;
     }
-    Ok(if dead.rows == 0 { Applied::Done } else { Applied::SetAside(dead) })
+    Ok(Added { new_errors, dead })
 }
 
 /// Stores words one by one: each of those that are refused becomes a dead letter.
@@ -43,7 +50,7 @@ pub fn store_words(
 ) -> rusqlite::Result<DeadLetters> {
     let mut dead = DeadLetters::default();
     for row in rows {
-        let Some(error) = attempt(conn, || writer::store(conn, row))? else { continue };
+        let Err(error) = attempt(conn, || writer::store(conn, row))? else { continue };
         let (fingerprint, details) = row;
         let key = Key::of_words(*fingerprint);
         insert(conn, shard, &key, 0, &error, &Letter::Words(details.clone()))?;
@@ -52,23 +59,23 @@ pub fn store_words(
     Ok(dead)
 }
 
-/// Does `work` whole or not at all. Returns the error if that is about data.
-pub fn attempt(
+/// Does `work` whole or not at all. The inner error is about data.
+pub fn attempt<T>(
     conn: &Connection,
-    work: impl FnOnce() -> rusqlite::Result<()>,
-) -> rusqlite::Result<Option<Error>> {
+    work: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<Result<T, Error>> {
     conn.prepare_cached("SAVEPOINT attempt")?.execute([])?;
-    let refused = match work() {
-        Ok(()) => None,
+    let done = match work() {
+        Ok(done) => Ok(done),
         // a trigger may have ended the whole transaction, and nothing may be written after that
         Err(error) if is_of_data(&error) && !conn.is_autocommit() => {
             conn.prepare_cached("ROLLBACK TO attempt")?.execute([])?;
-            Some(error)
+            Err(error)
         }
         Err(error) => return Err(error),
     };
     conn.prepare_cached("RELEASE attempt")?.execute([])?;
-    Ok(refused)
+    Ok(done)
 }
 
 fn insert(

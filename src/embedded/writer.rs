@@ -30,7 +30,7 @@ const GUARD: &str = "UPDATE applied_epochs SET epoch = ?1, seq = ?2, events = ev
 const COUNT: &str = "INSERT INTO error_counts (fingerprint, count, first_seen, last_seen) \
     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (fingerprint) DO UPDATE SET \
     count = count + excluded.count, first_seen = min(first_seen, excluded.first_seen), \
-    last_seen = max(last_seen, excluded.last_seen)";
+    last_seen = max(last_seen, excluded.last_seen) RETURNING count";
 const WINDOW: &str = "INSERT INTO error_windows (window_start, fingerprint, count) \
     VALUES (?1, ?2, ?3) ON CONFLICT (window_start, fingerprint) DO UPDATE SET \
     count = count + excluded.count";
@@ -177,10 +177,10 @@ impl ErrorsWriter for Writer {
                 return Ok((Applied::GuardMoved, false));
             }
             failpoints::pass("apply_guarded");
-            let applied = set_aside::add(conn, claim.shard, range);
-            let applied = applied.map_err(|error| refused(&error))?;
+            let added = set_aside::add(conn, claim.shard, range);
+            let added = added.map_err(|error| refused(&error))?;
             failpoints::pass("apply_commit");
-            Ok((applied, true))
+            Ok((Applied::Done(added), true))
         })
     }
 
@@ -235,12 +235,16 @@ pub(super) fn store(conn: &Connection, row: &DetailsRow) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Adds rows, sorted by fingerprint, to counts and windows.
-pub(super) fn add(conn: &Connection, rows: &[CountRow]) -> rusqlite::Result<()> {
+/// Adds rows, sorted by fingerprint, to counts and windows. Returns of how many errors nothing was
+/// counted before.
+pub(super) fn add(conn: &Connection, rows: &[CountRow]) -> rusqlite::Result<u64> {
+    let mut new_errors = 0;
     let mut upsert = conn.prepare_cached(COUNT)?;
     for (fingerprint, tally) in totals(rows) {
         let (first, last) = (tally.first.millis(), tally.last.millis());
-        upsert.execute(params![fingerprint.0, stored(tally.count), first, last])?;
+        let values = params![fingerprint.0, stored(tally.count), first, last];
+        let count: i64 = upsert.query_row(values, |row| row.get(0))?;
+        new_errors += u64::from(count == stored(tally.count));
     }
     failpoints::pass("apply_counted");
     let mut upsert = conn.prepare_cached(WINDOW)?;
@@ -250,7 +254,7 @@ pub(super) fn add(conn: &Connection, rows: &[CountRow]) -> rusqlite::Result<()> 
         let start = row.window.start().millis();
         upsert.execute(params![start, row.fingerprint.0, stored(row.tally.count)])?;
     }
-    Ok(())
+    Ok(new_errors)
 }
 
 /// The guard rows and what was set aside, in one transaction's snapshot.

@@ -15,12 +15,13 @@ use super::{
 };
 
 /// Runs the statement for each of `rows`, on a server that [takes them so](Live::takes_bulk), at
-/// most [`STATEMENT_ROWS_MAX`] at a time.
+/// most [`STATEMENT_ROWS_MAX`] at a time. Says how many rows were matched or changed.
 pub async fn insert<const N: usize>(
     live: &mut Live,
     frame: Frame,
     rows: impl Iterator<Item = [Value; N]>,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
+    let mut affected = 0;
     let sql = sql_of(frame, N);
     let bytes_max = live.statement_bytes_max();
     let mut rows = rows.peekable();
@@ -34,9 +35,9 @@ pub async fn insert<const N: usize>(
             bytes += size(&row);
             batch.push(Vec::from(row));
         }
-        live.run_batch(&sql, batch, bytes).await?;
+        affected += live.run_batch(&sql, batch, bytes).await?;
     }
-    Ok(())
+    Ok(affected)
 }
 
 fn sql_of(frame: Frame, columns: usize) -> String {

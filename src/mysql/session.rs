@@ -117,15 +117,17 @@ impl Live {
         self.takes_bulk
     }
 
-    /// Runs a prepared statement for each of `rows`, which take so many `bytes`.
+    /// Runs a prepared statement for each of `rows`, which take so many `bytes`, and says how many rows
+    /// all of them matched or changed.
     pub async fn run_batch(
         &mut self,
         sql: &str,
         rows: Vec<Vec<Value>>,
         bytes: usize,
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
         self.check_size(sql.len() + bytes)?;
-        timed(self.conn.exec_batch(sql, rows)).await
+        timed(self.conn.exec_batch(sql, rows)).await?;
+        Ok(self.conn.affected_rows())
     }
 
     /// Runs one statement and says how many rows it matched or changed.

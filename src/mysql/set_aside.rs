@@ -4,7 +4,9 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use errsift_ops::id::{Epoch, Part, Shard};
-use errsift_pipeline::ports::errors::{Applied, Claim, CountRow, DeadLetters, DetailsRow, Range};
+use errsift_pipeline::ports::errors::{
+    Added, Applied, Claim, CountRow, DeadLetters, DetailsRow, Range,
+};
 
 use super::{
     faults::Failure,
@@ -46,12 +48,12 @@ pub async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<
     for unit in &units {
         ends.push(ends[ends.len() - 1] + unit.len());
     }
-    let mut letters = Vec::new();
+    let (mut letters, mut new_errors) = (Vec::new(), 0);
     let mut halves = Halves::of(units.len());
     while let Some(span) = halves.next() {
         live.run("SAVEPOINT half").await?;
         match add(live, &range.rows[ends[span.start]..ends[span.end]]).await {
-            Ok(()) => {}
+            Ok(new) => new_errors += new,
             Err(failure) if failure.is_of_data() => {
                 live.run("ROLLBACK TO SAVEPOINT half").await?;
                 if let Some(unit) = halves.refused(span) {
@@ -61,12 +63,11 @@ pub async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<
             Err(failure) => return Err(failure),
         }
     }
-    if letters.is_empty() {
-        return Ok(Applied::Done);
+    if !letters.is_empty() {
+        insert(live, claim.shard, &letters).await?;
+        take_back(live, claim, &letters).await?;
     }
-    insert(live, claim.shard, &letters).await?;
-    take_back(live, claim, &letters).await?;
-    Ok(Applied::SetAside(sum(&letters)))
+    Ok(Applied::Done(Added { new_errors, dead: sum(&letters) }))
 }
 
 fn count(row: &CountRow, epoch: Epoch, failure: &Failure) -> NewLetter {

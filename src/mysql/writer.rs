@@ -4,8 +4,8 @@ use errsift_ops::{fingerprint::Fingerprint, id::Shard, tags, tally::Tally};
 use errsift_pipeline::{
     failpoints,
     ports::errors::{
-        Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter, Guards,
-        Range, Settled,
+        Added, Applied, Claim, CountRow, DeadLetters, DetailsRow, ErrorsFault, ErrorsWriter,
+        Guards, Range, Settled,
     },
 };
 
@@ -126,7 +126,8 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
     let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
     if live.takes_bulk() {
-        return bulk::insert(live, DETAILS, rows.map(details_values)).await;
+        bulk::insert(live, DETAILS, rows.map(details_values)).await?;
+        return Ok(());
     }
     for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
         live.run(&sql).await?;
@@ -141,29 +142,34 @@ async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
         return Ok(Applied::GuardMoved);
     }
     failpoints::pass("apply_guarded");
-    add(live, range.rows).await?;
-    Ok(Applied::Done)
+    let new_errors = add(live, range.rows).await?;
+    Ok(Applied::Done(Added { new_errors, ..Added::default() }))
 }
 
-/// Adds rows, sorted by fingerprint, to counts and windows.
-pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<(), Failure> {
+/// Adds rows, sorted by fingerprint, to counts and windows. Returns of how many errors nothing was
+/// counted before: an upsert affects one row when it inserts and two when it changes one, which it
+/// always does to a count.
+pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<u64, Failure> {
     let bytes_max = live.statement_bytes_max();
+    let twice = 2 * totals(rows).count() as u64;
     let mut windows: Vec<&CountRow> = rows.iter().collect();
     // of one window they stay as they are sorted
     windows.sort_by_key(|row| row.window);
     if live.takes_bulk() {
-        bulk::insert(live, COUNTS, totals(rows).map(count_values)).await?;
+        let affected = bulk::insert(live, COUNTS, totals(rows).map(count_values)).await?;
         failpoints::pass("apply_counted");
-        return bulk::insert(live, WINDOWS, window_values(&windows)).await;
+        bulk::insert(live, WINDOWS, window_values(&windows)).await?;
+        return Ok(twice.saturating_sub(affected));
     }
+    let mut affected = 0;
     for sql in statements(COUNTS, bytes_max, totals(rows), push_count) {
-        live.run(&sql).await?;
+        affected += live.run(&sql).await?;
     }
     failpoints::pass("apply_counted");
     for sql in statements(WINDOWS, bytes_max, windows.into_iter(), push_window) {
         live.run(&sql).await?;
     }
-    Ok(())
+    Ok(twice.saturating_sub(affected))
 }
 
 fn count_values((fingerprint, tally): (Fingerprint, Tally)) -> [Value; 4] {

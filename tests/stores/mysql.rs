@@ -27,7 +27,7 @@ use errsift_pipeline::{
         errors::{claim, row},
         fingerprint,
     },
-    ports::errors::{Applied, Claim, CountRow, Errors, ErrorsFault, ErrorsWriter, PartStep, Range},
+    ports::errors::{Claim, CountRow, Errors, ErrorsFault, ErrorsWriter, PartStep, Range},
 };
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
@@ -203,7 +203,7 @@ fn apply_all(writer: &mut dyn ErrorsWriter, claim: &Claim, reached: &AtomicU64) 
         let (after, upto, seq) = (Epoch(epoch), Epoch(epoch + 1), Seq(epoch + 1));
         let range = Range { after, upto, seq, parts: &parts, rows: &rows };
         match writer.apply(claim, &range) {
-            Ok(Applied::Done) => epoch += 1,
+            Ok(applied) if applied.is_whole() => epoch += 1,
             Ok(moved) => panic!("nobody else writes, and nothing is refused: {moved:?}"),
             Err(ErrorsFault::Denied(reason)) => panic!("{reason}"),
             Err(ErrorsFault::Transient(_) | ErrorsFault::Unknown(_)) => {

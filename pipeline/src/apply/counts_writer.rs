@@ -15,7 +15,8 @@ use crate::{
     failpoints,
     ports::{
         errors::{
-            Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
+            Added, Applied, Claim, CountRow, DeadLetters, ErrorsFault, ErrorsWriter, Guard, Guards,
+            PartStep, Range,
         },
         journal::Fence,
     },
@@ -140,19 +141,19 @@ impl CountsWriter {
                 rows: &counts.rows[step.rows],
             };
             failpoints::pass("apply_begin");
-            let dead = match self.errors.apply(&self.claim, &range) {
-                Ok(Applied::Done) => None,
-                Ok(Applied::SetAside(dead)) => Some(dead),
+            let Added { new_errors, dead } = match self.errors.apply(&self.claim, &range) {
+                Ok(Applied::Done(added)) => added,
                 Ok(Applied::GuardMoved) => {
                     return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
                 }
                 Err(fault) => return Ok(Err(fault)),
             };
             failpoints::pass("apply_committed");
+            let is_whole = dead == DeadLetters::default();
             for PartStep { part, events } in &step.parts {
                 let guard = &mut stand[part.index()];
                 // of what is set aside, only the tables know which part's it is
-                let counted = if dead.is_some() { 0 } else { *events };
+                let counted = if is_whole { *events } else { 0 };
                 *guard = Guard {
                     epoch: counts.epoch,
                     seq: counts.seq,
@@ -161,10 +162,11 @@ impl CountsWriter {
                 };
                 self.counters.counted_in(*part, guard.events);
             }
-            if let Some(dead) = dead {
+            if !is_whole {
                 is_certain = false;
                 set_aside(&self.counters, dead);
             }
+            self.counters.new_errors.add(new_errors);
             self.counters.count_rows.add(range.rows.len() as u64);
             *known = Some(*stand);
             failpoints::pass("apply_noted");

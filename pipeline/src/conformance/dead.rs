@@ -13,7 +13,9 @@ use super::{
     errors::{apply, claim, row},
     fingerprint,
 };
-use crate::ports::errors::{Applied, CountRow, DeadLetters, DetailsRow, Errors, ErrorsWriter};
+use crate::ports::errors::{
+    Added, Applied, CountRow, DeadLetters, DetailsRow, Errors, ErrorsWriter,
+};
 
 /// Makes the tables refuse every row of a fingerprint from now on.
 pub type Refuse<'a> = &'a dyn Fn(Fingerprint);
@@ -47,7 +49,8 @@ pub fn refused_rows_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>)
         refuse(key);
     }
     let expected = DeadLetters { rows: 8, events: 20 };
-    assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::SetAside(expected));
+    let added = Added { new_errors: 2_196, dead: expected };
+    assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::Done(added));
     assert_eq!(apply(&mut *writer, &claim, (0, 7), &rows), Applied::GuardMoved);
 
     for key in rows.iter().map(|row| row.fingerprint) {
@@ -63,8 +66,8 @@ pub fn refused_rows_are_set_aside_alone(errors: &dyn Errors, refuse: Refuse<'_>)
 
     // the next epoch adds to what is there
     let next = [row(refused[0], 4, at, at), row(fingerprint(30, 1), 1, at, at)];
-    let more = Applied::SetAside(DeadLetters { rows: 1, events: 4 });
-    assert_eq!(apply(&mut *writer, &claim, (7, 8), &next), more);
+    let more = Added { new_errors: 0, dead: DeadLetters { rows: 1, events: 4 } };
+    assert_eq!(apply(&mut *writer, &claim, (7, 8), &next), Applied::Done(more));
     assert_eq!(dead(&mut *writer, 30), DeadLetters { rows: 9, events: 24 });
     assert_eq!(dead(&mut *writer, 31), DeadLetters::default(), "another shard's");
 }
@@ -76,8 +79,8 @@ pub fn a_range_of_nothing_but_refused_rows_moves_on(errors: &dyn Errors, refuse:
     let key = fingerprint(32, 1);
     refuse(key);
     let rows = [row(key, 7, 0, 0)];
-    let expected = Applied::SetAside(DeadLetters { rows: 1, events: 7 });
-    assert_eq!(apply(&mut *writer, &claim, (0, 3), &rows), expected);
+    let added = Added { new_errors: 0, dead: DeadLetters { rows: 1, events: 7 } };
+    assert_eq!(apply(&mut *writer, &claim, (0, 3), &rows), Applied::Done(added));
     let guard = writer.guards(Shard(32)).expect("the store answers")[32];
     assert_eq!((guard.epoch, guard.events), (Epoch(3), 0));
 }

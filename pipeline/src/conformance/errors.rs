@@ -22,6 +22,7 @@ pub fn every(errors: &dyn Errors) {
     a_range_is_all_or_nothing(errors);
     counts_sum_and_spans_widen(errors);
     a_large_range_fits(errors);
+    an_error_is_new_once(errors);
     shards_are_apart(errors);
     an_unknown_error_is_nothing(errors);
     details::every(errors);
@@ -85,12 +86,12 @@ pub fn an_older_term_cannot_apply(errors: &dyn Errors) {
     let (mut old, mut new) = (errors.writer(), errors.writer());
     let rows = [row(fingerprint(2, 1), 1, 1000, 1000)];
     old.take_guards(&claim(2, 1)).expect("the store answers");
-    assert_eq!(apply(&mut *old, &claim(2, 1), (0, 5), &rows), Applied::Done);
+    assert!(apply(&mut *old, &claim(2, 1), (0, 5), &rows).is_whole());
     new.take_guards(&claim(2, 2)).expect("the store answers");
     assert_eq!(apply(&mut *old, &claim(2, 1), (5, 6), &rows), Applied::GuardMoved);
     let rival = Claim { nonce: Nonce(7), ..claim(2, 2) };
     assert_eq!(apply(&mut *old, &rival, (5, 6), &rows), Applied::GuardMoved);
-    assert_eq!(apply(&mut *new, &claim(2, 2), (5, 6), &rows), Applied::Done);
+    assert!(apply(&mut *new, &claim(2, 2), (5, 6), &rows).is_whole());
     assert_eq!(count(&mut *errors.reader(), 2, &rows[0].fingerprint), 2);
 }
 
@@ -100,11 +101,11 @@ pub fn epochs_apply_in_order_and_once(errors: &dyn Errors) {
     let rows = [row(fingerprint(3, 1), 4, 1000, 2000)];
     writer.take_guards(&claim).expect("the store answers");
     assert_eq!(apply(&mut *writer, &claim, (1, 2), &rows), Applied::GuardMoved);
-    assert_eq!(apply(&mut *writer, &claim, (0, 2), &rows), Applied::Done);
+    assert!(apply(&mut *writer, &claim, (0, 2), &rows).is_whole());
     assert_eq!(apply(&mut *writer, &claim, (0, 2), &rows), Applied::GuardMoved);
     assert_eq!(apply(&mut *writer, &claim, (0, 3), &rows), Applied::GuardMoved);
     // an epoch may be skipped: numbers follow the clock
-    assert_eq!(apply(&mut *writer, &claim, (2, 1_700_000_000), &rows), Applied::Done);
+    assert!(apply(&mut *writer, &claim, (2, 1_700_000_000), &rows).is_whole());
 
     let read = errors.reader().read(Shard(3), &rows[0].fingerprint).expect("the store answers");
     assert_eq!((read.count, read.epoch), (8, Epoch(1_700_000_000)));
@@ -126,7 +127,7 @@ pub fn a_range_is_all_or_nothing(errors: &dyn Errors) {
     let (mut writer, claim) = (errors.writer(), claim(4, 1));
     let (left, right) = (row(fingerprint(5, 4), 1, 0, 0), row(fingerprint(6, 4), 2, 0, 0));
     writer.take_guards(&claim).expect("the store answers");
-    assert_eq!(apply(&mut *writer, &claim, (0, 1), &[right]), Applied::Done);
+    assert!(apply(&mut *writer, &claim, (0, 1), &[right]).is_whole());
     assert_eq!(apply(&mut *writer, &claim, (0, 1), &[left, right]), Applied::GuardMoved);
     assert_eq!(count(&mut *errors.reader(), 4, &left.fingerprint), 0);
     assert_eq!(count(&mut *errors.reader(), 4, &right.fingerprint), 2);
@@ -134,7 +135,7 @@ pub fn a_range_is_all_or_nothing(errors: &dyn Errors) {
     let empty = Part::all().filter(|part| part.index() != 6);
     let parts: Vec<PartStep> = empty.map(|part| PartStep { part, events: 0 }).collect();
     let range = Range { after: Epoch(0), upto: Epoch(1), seq: Seq(10), parts: &parts, rows: &[] };
-    assert_eq!(writer.apply(&claim, &range).expect("the store answers"), Applied::Done);
+    assert!(writer.apply(&claim, &range).expect("the store answers").is_whole());
     let guards = writer.guards(Shard(4)).expect("the store answers");
     assert!(guards.iter().all(|guard| (guard.epoch, guard.seq) == (Epoch(1), Seq(10))));
     assert_eq!(guards.iter().map(|guard| guard.events).sum::<u64>(), 2);
@@ -147,7 +148,7 @@ pub fn counts_sum_and_spans_widen(errors: &dyn Errors) {
     writer.take_guards(&claim).expect("the store answers");
     let millis = Timestamp::from_millis;
     let mut expect = |rows: &[CountRow], epochs, count, first, last| {
-        assert_eq!(apply(&mut *writer, &claim, epochs, rows), Applied::Done);
+        assert!(apply(&mut *writer, &claim, epochs, rows).is_whole());
         let read = reader.read(Shard(5), &key).expect("the store answers");
         assert_eq!((read.count, read.epoch), (count, Epoch(epochs.1)));
         assert_eq!((read.first_seen, read.last_seen), (Some(millis(first)), Some(millis(last))));
@@ -184,7 +185,7 @@ pub fn a_large_range_fits(errors: &dyn Errors) {
             row(fingerprint(8, n / 2), u64::from(n) + 1, at, at + 1)
         })
         .collect();
-    assert_eq!(apply(&mut *writer, &claim, (0, 1), &rows), Applied::Done);
+    assert!(apply(&mut *writer, &claim, (0, 1), &rows).is_whole());
     assert_eq!(apply(&mut *writer, &claim, (0, 1), &rows), Applied::GuardMoved);
     for n in [0_u32, 1, 999, 1000, 2500] {
         let pair = u64::from(2 * n + 1) + u64::from(2 * n + 2);
@@ -195,6 +196,23 @@ pub fn a_large_range_fits(errors: &dyn Errors) {
     assert_eq!(guards[8].events, 5003 * 5004 / 2);
 }
 
+/// An error is new when the first of its events is counted, in however many windows, and never again.
+pub fn an_error_is_new_once(errors: &dyn Errors) {
+    let (mut writer, claim) = (errors.writer(), claim(10, 1));
+    writer.take_guards(&claim).expect("the store answers");
+    let mut new_errors = |epochs, rows: &[CountRow]| match apply(&mut *writer, &claim, epochs, rows)
+    {
+        Applied::Done(added) => added.new_errors,
+        Applied::GuardMoved => panic!("nobody else writes"),
+    };
+    let rows: Vec<CountRow> = (0..1_500).map(|n| row(fingerprint(35, n), 1, 0, 0)).collect();
+    assert_eq!(new_errors((0, 1), &rows), 1_500);
+    assert_eq!(new_errors((1, 2), &rows), 0);
+    let (known, new) = (fingerprint(35, 1_499), fingerprint(35, 1_500));
+    let rows = [row(known, 1, 0, 0), row(new, 1, 0, 0), row(new, 1, 60_000, 60_000)];
+    assert_eq!(new_errors((2, 3), &rows), 1);
+}
+
 /// Shards share counts and not guards.
 pub fn shards_are_apart(errors: &dyn Errors) {
     let (mut writer, mut reader) = (errors.writer(), errors.reader());
@@ -202,8 +220,8 @@ pub fn shards_are_apart(errors: &dyn Errors) {
     for shard in [7, 8] {
         writer.take_guards(&claim(shard, 1)).expect("the store answers");
     }
-    assert_eq!(apply(&mut *writer, &claim(7, 1), (0, 3), &rows), Applied::Done);
-    assert_eq!(apply(&mut *writer, &claim(8, 1), (0, 4), &rows), Applied::Done);
+    assert!(apply(&mut *writer, &claim(7, 1), (0, 3), &rows).is_whole());
+    assert!(apply(&mut *writer, &claim(8, 1), (0, 4), &rows).is_whole());
     for (shard, epoch) in [(7, Epoch(3)), (8, Epoch(4))] {
         let read = reader.read(Shard(shard), &rows[0].fingerprint).expect("the store answers");
         assert_eq!((read.count, read.epoch), (2, epoch));

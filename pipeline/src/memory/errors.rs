@@ -15,7 +15,7 @@ use errsift_ops::{
 
 use super::locked;
 use crate::ports::errors::{
-    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+    Added, Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
     ErrorsWriter, Guards, Range, Settled,
 };
 
@@ -159,7 +159,7 @@ impl ErrorsWriter for MemoryErrors {
             (guard.epoch, guard.seq) = (range.upto, range.seq);
             guard.events += step.events;
         }
-        let mut dead = DeadLetters::default();
+        let (mut dead, before) = (DeadLetters::default(), tables.counts.len());
         for row in range.rows {
             if tables.refused.contains(&row.fingerprint) {
                 let events = row.tally.count;
@@ -173,7 +173,8 @@ impl ErrorsWriter for MemoryErrors {
             count.and_modify(|tally| tally.fold(&row.tally)).or_insert(row.tally);
             *tables.windows.entry((row.window, row.fingerprint)).or_default() += row.tally.count;
         }
-        Ok(if dead.rows == 0 { Applied::Done } else { Applied::SetAside(dead) })
+        let new_errors = (tables.counts.len() - before) as u64;
+        Ok(Applied::Done(Added { new_errors, dead }))
     }
 
     fn guards(&mut self, shard: Shard) -> Result<Guards, ErrorsFault> {

@@ -82,13 +82,27 @@ pub struct Range<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// Committed.
-    Done,
-    /// Committed, but for the rows of some fingerprints that the tables refuse as data: these are
-    /// dead letters since the same transaction, and the guard rows' events are without them.
-    SetAside(DeadLetters),
+    Done(Added),
     /// Rolled back: a guard row is not where the range says, or another writer's.
     /// Read the guards to see which.
     GuardMoved,
+}
+
+impl Applied {
+    /// Whether it is committed and nothing of it was set aside.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Done(added) if added.dead == DeadLetters::default())
+    }
+}
+
+/// What a transaction has added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Errors of which nothing was counted before.
+    pub new_errors: u64,
+    /// The rows of some fingerprints that the tables refuse as data: these are dead letters since the
+    /// same transaction, and the guard rows' events are without them.
+    pub dead: DeadLetters,
 }
 
 /// An error's words, to be stored unless they are.

@@ -355,7 +355,7 @@ impl ErrorsWriter for Door {
         self.0.asks(|| format!("apply {after:?} to {upto:?} up to {seq:?} as {:?}", claim.term));
         self.0.tables(|tables, shared| {
             let applied = tables.apply(claim, range);
-            if shared && matches!(applied, Ok(Applied::Done)) {
+            if shared && applied.as_ref().is_ok_and(Applied::is_whole) {
                 self.0.world.applied(range);
             }
             applied

@@ -207,6 +207,7 @@ impl Prepared {
             sums: &sums,
             names: &names,
             distinct: replaying.distinct.get(),
+            new: replaying.counters.new_errors.get(),
             dead: (replaying.counters.set_aside_rows.get(), replaying.counters.set_aside.get()),
             took,
             place: self.logs.tables.describe(),

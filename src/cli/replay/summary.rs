@@ -15,6 +15,8 @@ pub struct Summary<'a> {
     pub sums: &'a Sums,
     pub names: &'a [String],
     pub distinct: u64,
+    /// Errors that the tables had not counted before.
+    pub new: u64,
     /// Rows that the tables refused, and events in them.
     pub dead: (u64, u64),
     pub took: Duration,
@@ -44,6 +46,9 @@ impl Summary<'_> {
         let counted = if self.is_dry { "would be counted" } else { "counted" };
         line("events", format!("{:>12} {counted} in {}", seen.events, self.place))?;
         line("distinct", format!("{:>12}", self.distinct))?;
+        if !self.is_dry {
+            line("new", format!("{:>12}", self.new))?;
+        }
         if seen.below_level > 0 || seen.unknown_level > 0 {
             let unknown = seen.unknown_level;
             line(
@@ -113,6 +118,7 @@ impl Summary<'_> {
             "logs_done_before": logs_done_before,
             "events": seen.events,
             "distinct": self.distinct,
+            "new": (!self.is_dry).then_some(self.new),
             "below_level": seen.below_level,
             "unknown_level": seen.unknown_level,
             "clamped": seen.clamped,

@@ -154,3 +154,23 @@ fn a_replay_runs_beside_a_server() {
     let stack = Stack::of(servers.errsift(&["--flush-interval", "100ms"]), servers);
     beside_a_server(&stack, &["--mysql-url", &url]);
 }
+
+#[test]
+fn an_error_is_new_to_the_tables_once() {
+    let mariadb = Mariadb::start();
+    for place in [Place::embedded(), Place::on(&mariadb, "new")] {
+        let [few, more] =
+            [30, 50].map(|distinct| place.write(&distinct.to_string(), log(400, distinct)));
+        for (file, distinct, new) in [(&few, 30, 30), (&more, 50, 20), (&more, 0, 0)] {
+            let arguments = [&SMALL[..], &["--workers", "2", file.as_str()]].concat();
+            let summary = place.summary(0, &arguments);
+            let found = [&summary["distinct"], &summary["new"]];
+            assert_eq!(found.map(serde_json::Value::as_u64), [Some(distinct), Some(new)]);
+        }
+        let named = place.replay(&["--source", "again", &more]);
+        let words: Vec<_> = named.stdout.split_whitespace().collect();
+        assert!(words.windows(2).any(|pair| pair == ["new", "0"]), "{named:?}");
+        // nobody has asked the tables
+        assert!(place.summary(0, &["--dry-run", &more])["new"].is_null());
+    }
+}
