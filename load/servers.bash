@@ -94,6 +94,7 @@ start_redis() {
 }
 redis_is() { redis-cli -p "$1" info server | tr -d '\r' | grep -qx "process_id:$2"; }
 
+# A server of MariaDB with the settings of docker/mysql/errsift.cnf.
 start_mariadb() {
   local port user secret
   port=$(free_port) user=$(id -un) secret=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
@@ -106,7 +107,9 @@ start_mariadb() {
   launch mariadb mariadbd --no-defaults --user="$user" --datadir="$stack/mariadb" \
     --tmpdir="$stack/mariadb-tmp" --socket=s.sock --pid-file=s.pid \
     --bind-address=127.0.0.1 --port="$port" --character-set-server=utf8mb4 \
-    --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M --skip-name-resolve
+    --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=512M --innodb-log-file-size=512M \
+    --innodb-flush-method=O_DIRECT --innodb-io-capacity=2000 --innodb-io-capacity-max=4000 \
+    --skip-name-resolve
   mysql_login "mysql://root@127.0.0.1:$port"
   await mariadb mariadb_is
   mysql_run "CREATE DATABASE errsift CHARACTER SET utf8mb4;

@@ -113,7 +113,12 @@ class Stack:
             f"--port={port}",
             "--character-set-server=utf8mb4",
             "--innodb-flush-log-at-trx-commit=1",
-            "--innodb-buffer-pool-size=128M",
+            # as in docker/mysql/errsift.cnf
+            "--innodb-buffer-pool-size=512M",
+            "--innodb-log-file-size=512M",
+            "--innodb-flush-method=O_DIRECT",
+            "--innodb-io-capacity=2000",
+            "--innodb-io-capacity-max=4000",
             "--skip-name-resolve",
         ]
         self.launch(f"{name}-mariadb", server)
