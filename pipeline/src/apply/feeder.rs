@@ -214,10 +214,11 @@ impl Feeder {
         // what was blank at the end of the last page
         self.next = self.next.max(self.page_from);
         self.drop_stale();
-        let may_give = |seq| self.is_alone || self.feed.reach.give_live(seq);
-        if let Some(executed) =
-            self.held.take_if(|held| held.seq == self.next && may_give(held.seq))
-        {
+        let may_go = |held: &Executed| {
+            // whose bytes memory lacks comes from the journal in any case
+            held.flight.is_none() || self.is_alone || self.feed.reach.give_live(held.seq)
+        };
+        if let Some(executed) = self.held.take_if(|held| held.seq == self.next && may_go(held)) {
             self.feed.taken(&executed);
             if let Some(flight) = executed.flight {
                 self.read = self.read.max(flight.seq);
