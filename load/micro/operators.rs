@@ -1,7 +1,7 @@
 //! What each operator costs by itself, and the decoder:
 //!
 //! ```sh
-//! cargo bench --manifest-path load/micro/Cargo.toml --target-dir target/micro
+//! CARGO_TARGET_DIR=$PWD/target/micro cargo bench --manifest-path load/micro/Cargo.toml
 //! ```
 //!
 //! An operator's figure is that of a batch of [`EVENTS`] through a dataflow that has nothing else in it,
