@@ -1,5 +1,5 @@
-# Starts and stops the servers of a measurement. Sourced by load/run-k6
-# and tests/stack/trial.
+# Starts and stops the servers of a measurement. Sourced by the programs
+# of load/ and by tests/stack/trial.
 #
 # Every server runs on 127.0.0.1, on a free port, in $stack (a directory under target/, so on the
 # disk of this checkout: on a tmpfs fsync would cost nothing) and is stopped by its own pid, also
@@ -119,6 +119,24 @@ start_mariadb() {
   mysql_login "$mysql_url"
 }
 mariadb_is() { [[ $(mysql_run 'SELECT @@datadir') == "$stack/mariadb/" ]]; }
+
+# replay_seconds ERRSIFT WORKERS LOG EVENTS: replays a log into the database, emptied, prints the seconds
+# that it took, and notes in $stack/memory the most memory that it had, in MB. Fails unless the
+# database has counted so many events.
+replay_seconds() {
+  mysql_run 'DROP DATABASE errsift; CREATE DATABASE errsift CHARACTER SET utf8mb4;' >/dev/null
+  ERRSIFT_MYSQL_URL=$mysql_url python3 - "$stack/memory" "$1" replay --json --workers "$2" "$3" \
+    2>"$stack/replay.log" <<'PYTHON' || { cat "$stack/replay.log" >&2; fail "errsift replay failed on $3"; }
+import json, resource, subprocess, sys
+run = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, check=True)
+print(f"{json.loads(run.stdout)['seconds']:.3f}")
+with open(sys.argv[1], "a") as memory:
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 // 1_000_000, file=memory)
+PYTHON
+  local counted
+  counted=$(mysql_counted)
+  ((counted == $4)) || fail "MariaDB has counted $counted of $4"
+}
 
 # mysql_login URL: writes an option file, so that no password stands in a process listing.
 mysql_login() {
