@@ -15,8 +15,7 @@ use crate::{
     failpoints,
     ports::{
         errors::{
-            Added, Applied, Claim, CountRow, DeadLetters, ErrorsFault, ErrorsWriter, Guard, Guards,
-            PartStep, Range,
+            Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
         },
         journal::Fence,
     },
@@ -141,7 +140,7 @@ impl CountsWriter {
                 rows: &counts.rows[step.rows],
             };
             failpoints::pass("apply_begin");
-            let Added { new_errors, dead } = match self.errors.apply(&self.claim, &range) {
+            let added = match self.errors.apply(&self.claim, &range) {
                 Ok(Applied::Done(added)) => added,
                 Ok(Applied::GuardMoved) => {
                     return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
@@ -149,7 +148,7 @@ impl CountsWriter {
                 Err(fault) => return Ok(Err(fault)),
             };
             failpoints::pass("apply_committed");
-            let is_whole = dead == DeadLetters::default();
+            let is_whole = added.is_whole();
             for PartStep { part, events } in &step.parts {
                 let guard = &mut stand[part.index()];
                 // of what is set aside, only the tables know which part's it is
@@ -164,9 +163,9 @@ impl CountsWriter {
             }
             if !is_whole {
                 is_certain = false;
-                set_aside(&self.counters, dead);
+                set_aside(&self.counters, added.dead);
             }
-            self.counters.new_errors.add(new_errors);
+            self.counters.new_errors.add(added.new_errors);
             self.counters.count_rows.add(range.rows.len() as u64);
             *known = Some(*stand);
             failpoints::pass("apply_noted");

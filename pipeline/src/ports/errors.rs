@@ -91,7 +91,7 @@ pub enum Applied {
 impl Applied {
     /// Whether it is committed and nothing of it was set aside.
     pub fn is_whole(&self) -> bool {
-        matches!(self, Self::Done(added) if added.dead == DeadLetters::default())
+        matches!(self, Self::Done(added) if added.is_whole())
     }
 }
 
@@ -103,6 +103,13 @@ pub struct Added {
     /// The rows of some fingerprints that the tables refuse as data: these are dead letters since the
     /// same transaction, and the guard rows' events are without them.
     pub dead: DeadLetters,
+}
+
+impl Added {
+    /// Whether nothing was set aside.
+    pub fn is_whole(&self) -> bool {
+        self.dead == DeadLetters::default()
+    }
 }
 
 /// An error's words, to be stored unless they are.
