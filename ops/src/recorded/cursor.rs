@@ -41,6 +41,13 @@ impl<'a> Cursor<'a> {
         self.bytes.get(self.at..)?.starts_with(literal).then(|| self.at += literal.len())
     }
 
+    /// Passes over so many bytes.
+    pub fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..)?.get(..bytes)?;
+        self.at += bytes;
+        Some(taken)
+    }
+
     /// A string whose escapes are right.
     pub fn string(&mut self) -> Option<Raw<'a>> {
         self.expect(b'"')?;

@@ -1,23 +1,33 @@
 //! Lines that were read before, but for when they happened.
 //!
 //! Most lines of a log repeat another, word by word. Of a line that does, only the message is looked
-//! for, which finds the one that it may repeat; if all else is the same, byte for byte, then only its
-//! time and id are read. What is different is read as if it came first.
+//! for, which finds the one that it may repeat; if all else is the same, then only its time and id are
+//! read. What is different is read as if it came first.
+//!
+//! Service and message, which make the error, are compared byte for byte. All else is compared by a
+//! hash of 64 bits with a key of this process's, which reads the line that is at hand and not the other
+//! one, for which a core would wait; of a line that it takes for another by mistake, in one of 2^64,
+//! nothing else would be counted.
 
-use std::{hash::Hasher, ops::Range};
+use std::hash::{BuildHasher, Hasher};
 
+use foldhash::quality::RandomState;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::{
     cursor::Cursor,
+    met::are_same,
     quick::{EVENT_ID, LEVEL, MESSAGE, Quick, SERVICE, TIMESTAMP, Varies, Varying, is_clean, take},
 };
 use crate::timestamp::Timestamp;
 
 /// Longer lines are not kept.
 const LINE_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of all lines that are kept. Those met first are: the most frequent are among them.
+/// Bytes of the services and messages of all lines that are kept. Those met first are: the most frequent
+/// are among them.
 const TEXT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes that a core fetches from memory at a time.
+const CACHE_LINE_BYTES: usize = 64;
 /// How often the line of a message gives way to another. Where each line is different, keeping them
 /// takes longer than it saves.
 const TURNS_MAX: u8 = 8;
@@ -60,11 +70,15 @@ pub(super) struct Repeats {
     numbers: FxHashMap<u32, u32>,
     known: Vec<Known>,
     text: Vec<u8>,
+    levels: Vec<String>,
+    key: RandomState,
 }
 
 /// A line: its service, if that stands before the message, its message, and what comes behind that, in
-/// pieces, between which are the free values.
+/// pieces, between which are the free values. As long as what a core fetches from memory at a time, and
+/// so in one of these.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Known {
     start: u32,
     position: u32,
@@ -72,8 +86,10 @@ struct Known {
     service_bytes: u16,
     message_bytes: u16,
     pieces: [u16; FREE_MAX + 1],
-    /// The level, in bytes from the start, if it comes behind the message.
-    level: (u16, u16),
+    /// Hash of all pieces.
+    hash: u64,
+    /// Which of the levels it has, if that comes behind the message.
+    level: Option<u8>,
     free: [Option<Free>; FREE_MAX],
     turns: u8,
 }
@@ -117,10 +133,14 @@ impl Repeats {
         self.text.len() <= TEXT_BYTES_MAX && turns < TURNS_MAX
     }
 
-    /// Where the error of a line is, and its first byte: once it was looked at, it is at hand.
+    /// Where the error of a line is, and the first and the last byte of its words: once they were looked
+    /// at, all are at hand, if they are few.
     pub fn fetch(&self, number: u32) -> (usize, u8) {
         let known = &self.known[number as usize];
-        (known.position as usize, self.text.get(known.start as usize).copied().unwrap_or_default())
+        let byte = |at: usize| self.text.get(at).copied().unwrap_or_default();
+        let start = known.start as usize;
+        let bytes = usize::from(known.service_bytes) + usize::from(known.message_bytes);
+        (known.position as usize, byte(start) ^ byte((start + bytes).saturating_sub(1)))
     }
 
     /// What `line` says, if it repeats that with this number.
@@ -129,18 +149,18 @@ impl Repeats {
         if known.head != begun.head {
             return None;
         }
-        let all = &self.text[known.start as usize..];
-        let (service, rest) = all.split_at(known.service_bytes.into());
-        let (message, mut rest) = rest.split_at(known.message_bytes.into());
-        if message != begun.quick.message || service != begun.quick.service.unwrap_or_default() {
+        let words = &self.text[known.start as usize..];
+        let (service, words) = words.split_at(known.service_bytes.into());
+        let message = &words[..known.message_bytes.into()];
+        let own = begun.quick.service.unwrap_or_default();
+        if !are_same(service, own) || !are_same(message, begun.quick.message) {
             return None;
         }
         let mut quick = Quick { timestamp: begun.quick.timestamp, ..Quick::default() };
         let mut cursor = Cursor { bytes: line, at: begun.at };
+        let mut hasher = self.key.build_hasher();
         for (piece, free) in known.pieces.iter().zip(known.free.iter().chain([&None])) {
-            let (same, others) = rest.split_at(usize::from(*piece));
-            cursor.exactly(same)?;
-            rest = others;
+            hasher.write(cursor.take((*piece).into())?);
             let Some(free) = free else { break };
             let start = cursor.at;
             take(&mut cursor, free.varies(), &mut quick)?;
@@ -148,12 +168,13 @@ impl Repeats {
                 return None;
             }
         }
-        let level = usize::from(known.level.0)..usize::from(known.level.1);
-        let level = if level.is_empty() { None } else { str::from_utf8(&all[level]).ok() };
-        let position = known.position as usize;
-        (cursor.at == line.len()).then_some(Repeated {
-            position,
-            level,
+        if cursor.at < line.len() || hasher.finish() != known.hash {
+            return None;
+        }
+        let level = known.level.and_then(|level| self.levels.get(usize::from(level)));
+        Some(Repeated {
+            position: known.position as usize,
+            level: level.map(String::as_str),
             timestamp: quick.timestamp,
         })
     }
@@ -181,15 +202,20 @@ impl Repeats {
             return;
         }
         let turns = number.map_or(0, |number| self.known[number as usize].turns + 1);
+        let level = match self.level(line, behind) {
+            Ok(level) => level,
+            Err(Full) => return,
+        };
+        let Some(Pieces { lengths: pieces, free, hash: rest }) = self.pieces(line, behind) else {
+            return;
+        };
+        // most words then lie in one line of the cache
+        self.text.resize(self.text.len().next_multiple_of(CACHE_LINE_BYTES), 0);
         let start = self.text.len();
         let words = [service.unwrap_or_default(), quick.message].map(|words| {
             self.text.extend_from_slice(words);
             bytes(words.len())
         });
-        let Some((pieces, free, level)) = self.push(line, behind, start) else {
-            self.text.truncate(start);
-            return;
-        };
         let known = Known {
             // the sum of all is below 4 GiB
             start: u32::try_from(start).unwrap_or_default(),
@@ -198,6 +224,7 @@ impl Repeats {
             service_bytes: words[0],
             message_bytes: words[1],
             pieces,
+            hash: rest,
             level,
             free,
             turns,
@@ -210,35 +237,54 @@ impl Repeats {
         }
     }
 
-    /// Keeps what stands behind the message, which is the first of these values.
-    fn push(&mut self, line: &[u8], behind: &[Varying], start: usize) -> Option<Pieces> {
-        let (mut pieces, mut free, mut level) = ([0; FREE_MAX + 1], [None; FREE_MAX], (0, 0));
+    /// What stands behind the message, which is the first of these values; `None` if too much varies.
+    fn pieces(&self, line: &[u8], behind: &[Varying]) -> Option<Pieces> {
+        let mut all = Pieces { lengths: [0; FREE_MAX + 1], free: [None; FREE_MAX], hash: 0 };
+        let mut hasher = self.key.build_hasher();
         let mut done = behind.first()?.1.end;
         let mut count = 0;
         for (varies, span) in &behind[1..] {
-            if *varies == Varies::Text(LEVEL) {
-                let from = self.text.len() - start + span.start - done;
-                level = (bytes(from), bytes(from + span.len()));
-            }
             let Some(value) = Free::of(*varies) else { continue };
-            *free.get_mut(count)? = Some(value);
-            pieces[count] = self.keep(line, done..span.start);
+            *all.free.get_mut(count)? = Some(value);
+            all.lengths[count] = bytes(span.start - done);
+            hasher.write(&line[done..span.start]);
             count += 1;
             done = span.end;
         }
-        pieces[count] = self.keep(line, done..line.len());
-        Some((pieces, free, level))
+        all.lengths[count] = bytes(line.len() - done);
+        hasher.write(&line[done..]);
+        all.hash = hasher.finish();
+        Some(all)
     }
 
-    fn keep(&mut self, line: &[u8], span: Range<usize>) -> u16 {
-        let length = bytes(span.len());
-        self.text.extend_from_slice(&line[span]);
-        length
+    /// The number of the level behind the message, if there is one.
+    fn level(&mut self, line: &[u8], behind: &[Varying]) -> Result<Option<u8>, Full> {
+        let Some((_, span)) = behind.iter().find(|(varies, _)| *varies == Varies::Text(LEVEL))
+        else {
+            return Ok(None);
+        };
+        let level = String::from_utf8_lossy(&line[span.clone()]);
+        let known = self.levels.iter().position(|known| *known == level);
+        let number = known.unwrap_or(self.levels.len()).try_into().map_err(|_| Full)?;
+        if known.is_none() {
+            self.levels.push(level.into_owned());
+        }
+        Ok(Some(number))
     }
 }
 
-/// The lengths of the pieces, what is between them, and where the level is.
-type Pieces = ([u16; FREE_MAX + 1], [Option<Free>; FREE_MAX], (u16, u16));
+/// What stands behind a message.
+struct Pieces {
+    /// Their lengths.
+    lengths: [u16; FREE_MAX + 1],
+    /// What is between them.
+    free: [Option<Free>; FREE_MAX],
+    /// A hash of them.
+    hash: u64,
+}
+
+/// More levels than are told apart.
+struct Full;
 
 /// A length within a line that is not too long.
 fn bytes(length: usize) -> u16 {
