@@ -9,8 +9,8 @@ use crate::flight::Entry;
 
 /// Brings all entries of a part to one worker.
 pub trait ByPart<'scope, T: Time> {
-    /// Sends each entry to the worker whose index is its part's modulo the number of workers, so
-    /// that one worker alone sees, counts and writes a fingerprint.
+    /// Sends each entry to the worker that [owns](crate::id::Part::owner) its part, so that one worker
+    /// alone sees, counts and writes a fingerprint.
     ///
     /// ```
     /// use errsift_ops::{by_part::ByPart, event::Event, fingerprint::Fingerprint, flight::Entry};
@@ -35,7 +35,8 @@ pub trait ByPart<'scope, T: Time> {
 
 impl<T: Time> ByPart<'_, T> for StreamVec<'_, T, Entry> {
     fn by_part(self) -> Self {
-        let route = |entry: &Entry| entry.fingerprint.part().index() as u64;
+        let workers = self.scope().peers();
+        let route = move |entry: &Entry| entry.fingerprint.part().owner(workers) as u64;
         self.unary(Exchange::new(route), "ByPart", |_capability, _info| {
             |input, output| {
                 input

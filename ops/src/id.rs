@@ -80,6 +80,26 @@ impl Part {
         usize::from(self.0)
     }
 
+    /// Which of so many workers owns it. Each owns neighbours, so that two do not write the same pages
+    /// of a table that is sorted by fingerprint.
+    ///
+    /// ```
+    /// use errsift_ops::id::Part;
+    /// let owners = |workers| Part::all().map(move |part| part.owner(workers));
+    /// assert!(owners(1).all(|owner| owner == 0));
+    /// assert_eq!(owners(2).filter(|owner| *owner == 0).count(), 32);
+    /// assert!(owners(3).is_sorted() && owners(3).last() == Some(2));
+    /// assert!(Part::owned(1, 3).all(|part| part.owner(3) == 1));
+    /// ```
+    pub fn owner(self, workers: usize) -> usize {
+        self.index() * workers / Self::COUNT
+    }
+
+    /// The parts that the worker with this index owns, of so many.
+    pub fn owned(index: usize, workers: usize) -> impl Iterator<Item = Self> {
+        Self::all().filter(move |part| part.owner(workers) == index)
+    }
+
     /// The part that a fingerprint with this first byte lies in: its top six bits.
     pub(crate) fn of_first_byte(byte: u8) -> Self {
         Self(byte >> 2)

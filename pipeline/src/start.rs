@@ -369,7 +369,7 @@ impl Shared {
             claim: self.claim,
             acquired: self.acquired,
             unseen: self.unseen,
-            parts: Part::all().filter(|part| part.index() % count == index).collect(),
+            parts: Part::owned(index, count).collect(),
             rows_max: APPLY_ROWS,
             counters: Arc::clone(&self.counters),
             stops: self.stops.clone(),

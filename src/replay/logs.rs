@@ -315,6 +315,4 @@ impl<L: Listener> Recordings for Logs<L> {
         self.account.sums().add(index, bytes, &folded.seen, &folded.rejects);
         self.listener.folded(index, folded);
     }
-
-    fn applied(&self, _plan: &Plan) {}
 }

@@ -120,7 +120,4 @@ pub trait Recordings: Send + Sync + 'static {
 
     /// Hears what a chunk of a log has come to, before anything of it is applied.
     fn folded(&self, index: usize, bytes: u64, folded: &mut Folded);
-
-    /// Hears, once from each worker, that all of a log is applied that was taken.
-    fn applied(&self, plan: &Plan);
 }

@@ -12,10 +12,11 @@
 //! time is the boundary that a range was to end at; where it did end is known when it is closed.
 //!
 //! Each worker folds the chunks it takes and sends an error's first event on at once, so that its
-//! words are stored while others are read; all else follows when the range ends. Words that one worker
-//! has sent on no other sends, unless it is in an earlier range: that is applied first. At most
-//! [`RANGES_OPEN_MAX`] ranges are folded and not applied, and at most [`WAITING_BYTES_MAX`] of words
-//! wait for the tables, so memory follows distinct errors and not the log's length.
+//! words are stored while others are read; all else follows when the range ends.
+//! Words that one worker has sent on no other sends, unless it is in an earlier range: that is applied
+//! first. At most [`RANGES_OPEN_MAX`] ranges are folded and not applied, and at most
+//! [`WAITING_BYTES_MAX`] of words wait for the tables, so memory follows distinct errors and not the
+//! log's length.
 
 mod agree;
 mod graph;

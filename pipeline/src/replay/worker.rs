@@ -43,7 +43,6 @@ pub(super) fn run(worker: &mut Worker, shared: &Shared) {
                 return;
             }
         }
-        shared.replay.recordings.applied(&plan);
     }
 }
 
@@ -98,7 +97,7 @@ fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, Count
         // the log says where epochs are, and no clock
         acquired: Epoch(u64::MAX),
         unseen: None,
-        parts: Part::all().filter(|part| part.index() % peers == index).collect(),
+        parts: Part::owned(index, peers).collect(),
         rows_max: REPLAY_APPLY_ROWS,
         counters: counters(),
         stops: shared.stops.clone(),
