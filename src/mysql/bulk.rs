@@ -8,14 +8,13 @@ use errsift_ops::timestamp::Timestamp;
 use jiff::{SignedDuration, civil::date};
 use mysql_async::Value;
 
-use super::{
-    faults::Failure,
-    rows::Frame,
-    session::{Live, STATEMENT_ROWS_MAX},
-};
+use super::{faults::Failure, rows::Frame, session::Live};
+
+/// Rows of one packet.
+const PACKET_ROWS_MAX: usize = 4000;
 
 /// Runs the statement for each of `rows`, on a server that [takes them so](Live::takes_bulk), at
-/// most [`STATEMENT_ROWS_MAX`] at a time. Says how many rows were matched or changed.
+/// most [`PACKET_ROWS_MAX`] at a time. Says how many rows were matched or changed.
 pub async fn insert<const N: usize>(
     live: &mut Live,
     frame: Frame,
@@ -27,9 +26,9 @@ pub async fn insert<const N: usize>(
     let mut rows = rows.peekable();
     while let Some(first) = rows.next() {
         let mut bytes = size(&first);
-        let mut batch = Vec::with_capacity(STATEMENT_ROWS_MAX);
+        let mut batch = Vec::with_capacity(PACKET_ROWS_MAX);
         batch.push(Vec::from(first));
-        while batch.len() < STATEMENT_ROWS_MAX
+        while batch.len() < PACKET_ROWS_MAX
             && let Some(row) = rows.next_if(|row| bytes + size(row) <= bytes_max)
         {
             bytes += size(&row);

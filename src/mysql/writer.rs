@@ -18,7 +18,7 @@ use super::{
     rows::{
         Frame, push_bytes, push_datetime, push_number, push_text, push_text_or_null, statements,
     },
-    session::{Live, Session},
+    session::{Live, STATEMENT_ROWS_MAX, Session},
     set_aside,
 };
 use crate::totals::totals;
@@ -69,7 +69,7 @@ impl ErrorsWriter for Writer {
             .map(|row| Ok((row, tags::to_json(&row.1.payload.tags)?)))
             .collect::<Result<Vec<_>, serde_json::Error>>()
             .map_err(|error| ErrorsFault::Denied(error.to_string()))?;
-        self.session.run(async |live| match store(live, &with_tags).await {
+        self.session.run(async |live| match store_at_once(live, &with_tags).await {
             Err(failure) if failure.is_of_data() => {
                 set_aside::store_words(live, shard, &with_tags).await
             }
@@ -115,6 +115,21 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
             live.commit().await?;
             Ok(applied)
         }
+        Err(failure) => {
+            live.rollback().await;
+            Err(failure)
+        }
+    }
+}
+
+/// Stores words, many of them in one transaction: one flush for all.
+async fn store_at_once(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
+    if rows.len() <= STATEMENT_ROWS_MAX {
+        return store(live, rows).await;
+    }
+    live.run("START TRANSACTION").await?;
+    match store(live, rows).await {
+        Ok(()) => live.commit().await,
         Err(failure) => {
             live.rollback().await;
             Err(failure)
