@@ -30,6 +30,17 @@ pub trait Migrate: Errors + Clone {
     /// Brings the schema up to this binary's version, or refuses it.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault>;
 
+    /// Makes tables where there are none, and says how they stand: [`Stand::Behind`], if what they are
+    /// only read by is left out, so that a great many rows are written in less time.
+    fn begin(&self) -> Result<Stand, SchemaFault> {
+        self.migrate().map(|_| Stand::UpToDate)
+    }
+
+    /// Makes what [`begin`](Self::begin) has left out, as [`migrate`](Self::migrate) does, in less time.
+    fn complete(&self) -> Result<SchemaVersion, SchemaFault> {
+        self.migrate()
+    }
+
     /// Changes nothing, and refuses what [`migrate`](Self::migrate) refuses. A store that is always
     /// quick to migrate need not look.
     fn look(&self) -> Result<Stand, SchemaFault> {
@@ -71,29 +82,42 @@ impl<S: Migrate> Migrated<S> {
     /// Refuses a schema that must be refused, and makes one where there is none. One that is behind
     /// is left to a thread of its own: [`SchemaFault::Underway`] until that is done.
     pub fn migrate(&self) -> Result<(), SchemaFault> {
+        self.made_by(|store| store.migrate().map(|_| Stand::UpToDate)).map(|_| ())
+    }
+
+    /// The same before a great many rows: a schema that is made now may lack what it is only read by,
+    /// which is to be [completed](Migrate::complete), if it is then [`Stand::Behind`].
+    pub fn begin(&self) -> Result<Stand, SchemaFault> {
+        self.made_by(S::begin)
+    }
+
+    fn made_by(
+        &self,
+        make: impl FnOnce(&S) -> Result<Stand, SchemaFault>,
+    ) -> Result<Stand, SchemaFault> {
         {
             let mut progress = self.progress();
             match *progress {
-                Progress::Done => return Ok(()),
+                Progress::Done => return Ok(Stand::UpToDate),
                 Progress::Looking => return Err(SchemaFault::Unseen),
                 Progress::Underway => return Err(SchemaFault::Underway),
                 Progress::Due => *progress = Progress::Looking,
             }
         }
         let migrated = self.store.look().and_then(|stand| match stand {
-            Stand::UpToDate => Ok(()),
-            Stand::Absent => self.store.migrate().map(|_| ()),
+            Stand::UpToDate => Ok(Stand::UpToDate),
+            Stand::Absent => make(&self.store),
             Stand::Behind => Err(SchemaFault::Underway),
         });
         *self.progress() = match migrated {
-            Ok(()) => Progress::Done,
+            Ok(_) => Progress::Done,
             Err(SchemaFault::Underway) => Progress::Underway,
             Err(_) => Progress::Due,
         };
         match &migrated {
-            Ok(()) => tracing::info!("schema is up to date"),
+            Ok(Stand::UpToDate) => tracing::info!("schema is up to date"),
             Err(SchemaFault::Underway) => self.spawn(),
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         migrated
     }

@@ -27,6 +27,8 @@ mod set_aside;
 mod sources;
 mod writer;
 
+use std::{panic::resume_unwind, thread};
+
 use errsift_ops::{id::Shard, timestamp::Timestamp};
 use errsift_pipeline::ports::errors::{Errors, ErrorsFault, ErrorsReader, ErrorsWriter};
 use mysql_async::{Opts, OptsBuilder};
@@ -133,6 +135,10 @@ impl MysqlErrors {
         Box::new(sources::KnownSources { session: self.session(self.demand) })
     }
 
+    fn build(&self, indexes: &str) -> Result<(), ErrorsFault> {
+        self.session(self.demand).run(async |live| schema::build(live, indexes).await)
+    }
+
     fn session(&self, demand: Option<Demand>) -> Session {
         Session::new(self.opts.clone(), demand, self.is_text, self.handle.clone())
     }
@@ -159,6 +165,25 @@ impl Migrate for MysqlErrors {
             }
             schema::migrate(live).await
         })?
+    }
+
+    fn begin(&self) -> Result<Stand, SchemaFault> {
+        self.session(self.demand).run(async |live| {
+            if let Err(fault) = privileges::demand(live).await? {
+                return Ok(Err(fault));
+            }
+            schema::begin(live).await
+        })?
+    }
+
+    fn complete(&self) -> Result<SchemaVersion, SchemaFault> {
+        // two tables, side by side
+        thread::scope(|scope| {
+            let words = scope.spawn(|| self.build(schema::DETAILS_INDEXES));
+            let counts = self.build(schema::COUNTS_INDEXES);
+            words.join().unwrap_or_else(|panic| resume_unwind(panic)).and(counts)
+        })?;
+        self.migrate()
     }
 
     fn look(&self) -> Result<Stand, SchemaFault> {

@@ -27,6 +27,17 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at DATETIME(3) NOT NULL
 ) ENGINE=InnoDB";
 
+/// What lists of errors are read by; built beside reading and writing.
+pub const COUNTS_INDEXES: &str =
+    "ALTER TABLE error_counts ADD INDEX by_count (`count`, fingerprint),
+            ADD INDEX by_last_seen (last_seen, fingerprint),
+            ADD INDEX by_first_seen (first_seen, fingerprint), ALGORITHM=INPLACE, LOCK=NONE";
+/// The same, of words.
+pub const DETAILS_INDEXES: &str = "ALTER TABLE error_details ADD INDEX by_stored_at (stored_at),
+            ADD INDEX by_service (service), ADD INDEX by_level (`level`),
+            ADD INDEX by_environment (environment), ADD INDEX by_message (message(64)),
+            ALGORITHM=INPLACE, LOCK=NONE";
+
 /// Migration `n` stands at `n - 1`. One that has been released is never edited.
 const MIGRATIONS: &[&[&str]] = &[
     &[
@@ -85,18 +96,12 @@ const MIGRATIONS: &[&[&str]] = &[
             COALESCE(c.`count`, 0) AS `count`, c.first_seen, c.last_seen
         FROM error_details AS d LEFT JOIN error_counts AS c ON c.fingerprint = d.fingerprint",
     ],
-    // what lists are read by; built beside reading and writing
     &[
-        "ALTER TABLE error_counts ADD INDEX by_count (`count`, fingerprint),
-            ADD INDEX by_last_seen (last_seen, fingerprint),
-            ADD INDEX by_first_seen (first_seen, fingerprint), ALGORITHM=INPLACE, LOCK=NONE",
+        COUNTS_INDEXES,
         // two steps: rows that are there keep NULL, and none is rewritten
         "ALTER TABLE error_details ADD COLUMN stored_at DATETIME(3) NULL",
         "ALTER TABLE error_details ALTER COLUMN stored_at SET DEFAULT (CURRENT_TIMESTAMP(3))",
-        "ALTER TABLE error_details ADD INDEX by_stored_at (stored_at),
-            ADD INDEX by_service (service), ADD INDEX by_level (`level`),
-            ADD INDEX by_environment (environment), ADD INDEX by_message (message(64)),
-            ALGORITHM=INPLACE, LOCK=NONE",
+        DETAILS_INDEXES,
     ],
     // dead letters that are given up stay in the ledger
     &["ALTER TABLE applied_epochs ADD COLUMN dropped BIGINT UNSIGNED NOT NULL DEFAULT 0"],
@@ -120,15 +125,49 @@ const FOUND: &str = "SELECT CAST(MAX(version) AS UNSIGNED) FROM schema_migration
 
 /// Applies what is missing, one server at a time.
 pub async fn migrate(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
+    alone(live, migrate_alone).await
+}
+
+/// Makes the tables of an empty database without the indexes, which take less time to build than to
+/// keep while rows come in great numbers, and leaves the version at 1: whoever migrates next finds
+/// all but them, and adds them. A database that is not empty is migrated.
+pub async fn begin(live: &mut Live) -> Result<Result<Stand, SchemaFault>, Failure> {
+    alone(live, begin_alone).await
+}
+
+/// Builds some of the indexes, unless they are there.
+pub async fn build(live: &mut Live, indexes: &str) -> Result<(), Failure> {
+    live.run(PATIENCE).await?;
+    run(live, indexes).await
+}
+
+/// Has one server at a time change the schema.
+async fn alone<T>(
+    live: &mut Live,
+    change: impl AsyncFnOnce(&mut Live) -> Result<Result<T, SchemaFault>, Failure>,
+) -> Result<Result<T, SchemaFault>, Failure> {
     let lock = format!("SELECT COALESCE(GET_LOCK({LOCK_NAME}, {LOCK_SECONDS}), 0)");
     if number(live, &lock).await? != Some(1) {
         return Ok(Err(SchemaFault::Busy { waited_seconds: LOCK_SECONDS }));
     }
     // a failure drops the connection, and the lock with it
     live.run(PATIENCE).await?;
-    let outcome = migrate_alone(live).await?;
+    let outcome = change(live).await?;
     live.query(&format!("SELECT RELEASE_LOCK({LOCK_NAME})")).await?;
     Ok(outcome)
+}
+
+async fn begin_alone(live: &mut Live) -> Result<Result<Stand, SchemaFault>, Failure> {
+    if found(live).await?.is_some() {
+        return Ok(migrate_alone(live).await?.map(|_| Stand::UpToDate));
+    }
+    let statements = MIGRATIONS.iter().copied().flatten();
+    for statement in statements.filter(|sql| ![COUNTS_INDEXES, DETAILS_INDEXES].contains(sql)) {
+        run(live, statement).await?;
+    }
+    let first = SchemaVersion(1);
+    settle(live, first).await?;
+    Ok(refused(live, first).await?.map(|()| Stand::Behind))
 }
 
 async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
@@ -139,16 +178,20 @@ async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFa
             continue;
         }
         for statement in *statements {
-            match live.run_long(statement).await {
-                Err(failure)
-                    if failure.code().is_some_and(|code| THERE_ALREADY.contains(&code)) => {}
-                outcome => drop(outcome?),
-            }
+            run(live, statement).await?;
         }
         settle(live, version).await?;
         tracing::info!(version = number, "schema migrated");
     }
     Ok(refused(live, found.unwrap_or_default()).await?.map(|()| NEWEST))
+}
+
+/// Runs a change of the schema, unless it was made before.
+async fn run(live: &mut Live, statement: &str) -> Result<(), Failure> {
+    match live.run_long(statement).await {
+        Err(failure) if failure.code().is_some_and(|code| THERE_ALREADY.contains(&code)) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// How the schema stands, unless it is one to refuse.

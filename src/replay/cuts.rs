@@ -157,6 +157,20 @@ proptest! {
         assert_all_come_out(streamed, &Form::Array, &log, steps, part);
     }
 
+    /// Files are read by whole pages.
+    #[test]
+    fn of_pages(
+        lengths in prop::collection::vec(0_usize..900, 20..40),
+        chunk in prop_oneof![4_090_u64..4_102, 8_190_u64..8_195, 700_u64..9_000],
+        range in 4_000_u64..20_000,
+        part in 0_usize..18_000,
+    ) {
+        let line = |length: usize| format!("\"{}\"\n", "x".repeat(length));
+        let log: String = lengths.into_iter().map(line).collect();
+        let steps = [(chunk, range, 1), (chunk + 1, range, 1), (chunk, range - 1, 1)];
+        assert_all_come_out(in_pieces, &Form::Ndjson, log.as_bytes(), steps, part);
+    }
+
     #[test]
     fn of_lines(log in lines(), steps in steps(), part in 0_usize..400) {
         assert_all_come_out(streamed, &Form::Ndjson, &log, steps, part);

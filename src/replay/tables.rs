@@ -10,8 +10,12 @@ use tokio::runtime::Handle;
 
 use super::sources::Sources;
 use crate::{
-    embedded::EmbeddedErrors, migrated::Migrated, mysql::MysqlErrors, schema::SchemaFault,
-    settings::TableSettings, tls::Tls,
+    embedded::EmbeddedErrors,
+    migrated::{Migrate, Migrated},
+    mysql::MysqlErrors,
+    schema::{SchemaFault, Stand},
+    settings::TableSettings,
+    tls::Tls,
 };
 
 /// How often to ask whether the schema is up to date.
@@ -56,15 +60,34 @@ impl Tables {
 
     /// Brings the schema up to date, or says why not. Blocks for as long as that takes.
     pub fn migrate(&self) -> Result<(), SchemaFault> {
+        patiently(|| match self {
+            Self::Mysql { errors, .. } => errors.migrate(),
+            Self::Embedded { errors, .. } => errors.migrate(),
+            Self::Memory(_) => Ok(()),
+        })
+    }
+
+    /// The same, but for what tables that are made now are only read by: if they are then
+    /// [`Stand::Behind`], they are to be [completed](Self::complete).
+    pub fn begin(&self) -> Result<Stand, SchemaFault> {
+        patiently(|| match self {
+            Self::Mysql { errors, .. } => errors.begin(),
+            Self::Embedded { errors, .. } => errors.begin(),
+            Self::Memory(_) => Ok(Stand::UpToDate),
+        })
+    }
+
+    /// Makes what [`begin`](Self::begin) has left out. Blocks for as long as that takes.
+    pub fn complete(&self) -> Result<(), SchemaFault> {
         loop {
-            let migrated = match self {
-                Self::Mysql { errors, .. } => errors.migrate(),
-                Self::Embedded { errors, .. } => errors.migrate(),
+            let completed = match self {
+                Self::Mysql { errors, .. } => errors.store().complete().map(|_| ()),
+                Self::Embedded { errors, .. } => errors.store().complete().map(|_| ()),
                 Self::Memory(_) => Ok(()),
             };
-            match migrated {
-                Err(SchemaFault::Unseen | SchemaFault::Underway) => thread::sleep(PAUSE),
-                migrated => return migrated,
+            // another process may be at the same
+            if !matches!(completed, Err(SchemaFault::Busy { .. })) {
+                return completed;
             }
         }
     }
@@ -93,6 +116,16 @@ impl Tables {
             Self::Mysql { address, .. } => format!("mysql at {address}"),
             Self::Embedded { path, .. } => format!("embedded in {path}"),
             Self::Memory(_) => "memory".to_owned(),
+        }
+    }
+}
+
+/// Asks again while others change the schema.
+fn patiently<T>(mut change: impl FnMut() -> Result<T, SchemaFault>) -> Result<T, SchemaFault> {
+    loop {
+        match change() {
+            Err(SchemaFault::Unseen | SchemaFault::Underway) => thread::sleep(PAUSE),
+            changed => return changed,
         }
     }
 }

@@ -13,7 +13,7 @@ use errsift::{
     check::Verdict,
     migrated::Migrate,
     mysql::{MysqlErrors, MysqlUrlFault},
-    schema::{SchemaFault, SchemaVersion},
+    schema::{SchemaFault, SchemaVersion, Stand},
 };
 use errsift_ops::{
     event::Payload,
@@ -27,7 +27,9 @@ use errsift_pipeline::{
         errors::{claim, row},
         fingerprint,
     },
-    ports::errors::{Claim, CountRow, Errors, ErrorsFault, ErrorsWriter, PartStep, Range},
+    ports::errors::{
+        Claim, CountRow, DeadLetters, Errors, ErrorsFault, ErrorsWriter, PartStep, Range,
+    },
 };
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
@@ -91,6 +93,78 @@ fn mysql_answers_questions() {
         assert_eq!(errors.migrate().unwrap(), SchemaVersion(4));
         crate::queries::answers(&errors);
     }
+}
+
+/// How tables are made that hold the same.
+fn made(server: &Mariadb, database: &str) -> Vec<String> {
+    let tables = ["error_details", "error_counts", "applied_epochs", "replay_sources"];
+    let shown = |table| {
+        let rows = server.query(database, &format!("SHOW CREATE TABLE {table}"));
+        mysql_async::from_row::<(String, String)>(rows[0].clone()).1
+    };
+    tables.map(shown).to_vec()
+}
+
+fn version(server: &Mariadb, database: &str) -> u32 {
+    let rows = server.query(database, "SELECT MAX(version) FROM schema_migrations");
+    mysql_async::from_row(rows[0].clone())
+}
+
+/// Tables that are made for a great many rows have no indexes before they are complete, or anybody
+/// else has come.
+#[test]
+fn tables_made_for_many_rows_are_completed() {
+    let server = Mariadb::start();
+    let there = store(&server, "usual");
+    there.migrate().unwrap();
+    let usual = made(&server, "usual");
+    let completions: [fn(&MysqlErrors); 3] = [
+        |errors| assert_eq!(errors.complete().unwrap(), SchemaVersion(4)),
+        |errors| assert_eq!(errors.migrate().unwrap(), SchemaVersion(4)),
+        |errors| assert_eq!(errors.begin().unwrap(), Stand::UpToDate),
+    ];
+    for (name, complete) in ["completed", "migrated", "begun_again"].iter().zip(completions) {
+        let errors = store(&server, name);
+        assert_eq!(errors.look().unwrap(), Stand::Absent);
+        assert_eq!(errors.begin().unwrap(), Stand::Behind);
+        assert_eq!((version(&server, name), errors.look().unwrap()), (1, Stand::Behind));
+        let has_indexes = |made: &[String]| made[..2].concat().contains("KEY `by_");
+        assert!(has_indexes(&usual) && !has_indexes(&made(&server, name)), "{name}");
+        // what lists are read by is missing, and no row
+        crate::queries::fill(&errors);
+        complete(&errors);
+        assert_eq!(made(&server, name), usual, "{name}");
+        assert_eq!((version(&server, name), errors.look().unwrap()), (4, Stand::UpToDate));
+        crate::queries::answers(&errors);
+    }
+    // nothing is left out of tables that are there
+    assert_eq!(there.begin().unwrap(), Stand::UpToDate);
+    assert_eq!(there.complete().unwrap(), SchemaVersion(4));
+}
+
+/// More words than one statement takes are stored together, and all but those that are refused.
+#[test]
+fn many_words_are_stored_but_those_that_are_refused() {
+    let server = Mariadb::start();
+    let errors = store(&server, "many_words");
+    errors.migrate().unwrap();
+    let details: Vec<_> = (0..5_000)
+        .map(|n| {
+            let payload = Payload { message: format!("m{n:04}"), ..Payload::default() };
+            (fingerprint(25, n), Arc::new(Details { rule: RULE, payload }))
+        })
+        .collect();
+    let check = "ALTER TABLE error_details ADD CONSTRAINT odd CHECK (message <> 'm4321')";
+    server.query("many_words", check);
+    let dead = errors.writer().insert_details(Shard(25), &details).unwrap();
+    assert_eq!(dead, DeadLetters { rows: 1, events: 0 });
+    let stored = server.query("many_words", "SELECT COUNT(*) FROM error_details");
+    assert_eq!(mysql_async::from_row::<u64>(stored[0].clone()), 4_999);
+    server.query("many_words", "ALTER TABLE error_details DROP CONSTRAINT odd");
+    let dead = errors.writer().insert_details(Shard(25), &details).unwrap();
+    assert_eq!(dead, DeadLetters::default());
+    let stored = server.query("many_words", "SELECT COUNT(*) FROM error_details");
+    assert_eq!(mysql_async::from_row::<u64>(stored[0].clone()), 5_000);
 }
 
 /// Rows go in bulk by prepared statements, of which other programs may have used up all.

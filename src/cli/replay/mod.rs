@@ -44,7 +44,7 @@ use crate::{
         peers::{Peers, PeersFault},
         tables::{Tables, TablesFault},
     },
-    schema::SchemaFault,
+    schema::{SchemaFault, Stand},
 };
 
 type Running = Logs<Arc<Watch>>;
@@ -64,6 +64,8 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
 struct Prepared {
     _runtime: tokio::runtime::Runtime,
     logs: Arc<Running>,
+    /// How the tables stand before anything is read.
+    stand: Stand,
     watch: Arc<Watch>,
     clock: Arc<dyn Clock>,
     rules: Rules,
@@ -97,7 +99,13 @@ fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
         Some(memory) => Tables::Memory(memory.clone()),
         None => Tables::new(&args.tables, runtime.handle()).map_err(config)?,
     };
-    tables.migrate().map_err(|fault| match fault {
+    // of several processes, none knows when all have ended
+    let begun = if args.cluster.is_many() {
+        tables.migrate().map(|()| Stand::UpToDate)
+    } else {
+        tables.begin()
+    };
+    let stand = begun.map_err(|fault| match fault {
         SchemaFault::Store(_) | SchemaFault::Busy { .. } => {
             (exit::UNAVAILABLE, format!("{}: {fault}", tables.describe()))
         }
@@ -116,7 +124,7 @@ fn prepare(args: &ReplayArgs) -> Result<Prepared, (u8, String)> {
         inputs: found,
     };
     let logs = Arc::new(logs);
-    Ok(Prepared { _runtime: runtime, logs, watch, clock, rules, memory, faults, peers })
+    Ok(Prepared { _runtime: runtime, logs, stand, watch, clock, rules, memory, faults, peers })
 }
 
 /// The processes of this replay, if there are several.
@@ -194,7 +202,7 @@ impl Prepared {
             Ok(replaying) => replaying,
             Err(reason) => return fail(exit::OS, &reason),
         };
-        let ended = watch::watch(&replaying, &self.logs, args, &*self.clock);
+        let ended = watch::watch(&replaying, (&self.logs, self.stand), args, &*self.clock);
         // the clock started with the process
         let took = self.clock.monotonic();
         if let Some(reason) = self.watch.settle() {
@@ -212,7 +220,7 @@ impl Prepared {
             took,
             place: self.logs.tables.describe(),
             is_dry: args.dry_run,
-            is_complete: matches!(ended, Ended::All),
+            is_complete: matches!(ended, Ended::All | Ended::Incomplete(_)),
         };
         let mut out = output::stdout();
         let printed = match &self.memory {
@@ -247,6 +255,13 @@ impl Prepared {
             Ended::AtOnce => {
                 complain("stopped at once; run the same again to go on");
                 return exit::UNDRAINED;
+            }
+            Ended::Incomplete(fault) => {
+                complain(&format!(
+                    "{}: {fault}; all is counted, run the same again to build the indexes",
+                    self.logs.tables.describe()
+                ));
+                return exit::UNAVAILABLE;
             }
             Ended::Told | Ended::All => {}
         }

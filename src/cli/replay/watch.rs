@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, bounded, select, tick};
+use crossbeam_channel::{Receiver, after, bounded, select, tick};
 use errsift_ops::recorded::seen::Folded;
 use errsift_pipeline::{
     ports::{clock::Clock, recording::Plan},
@@ -26,12 +26,16 @@ use crate::{
     replay::{
         input::Input,
         logs::{Fault, Listener},
-        tables::TablesFault,
+        tables::{Tables, TablesFault},
     },
+    schema::{SchemaFault, Stand},
 };
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long building indexes may take before that is said.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// How a replay has ended.
 pub enum Ended {
@@ -43,6 +47,8 @@ pub enum Ended {
     AtOnce,
     /// It must not go on.
     Stop(Stop),
+    /// All is applied, and the tables lack what they are read by.
+    Incomplete(SchemaFault),
 }
 
 /// Hears what workers come across.
@@ -127,7 +133,12 @@ impl Listener for Arc<Watch> {
 }
 
 /// Waits until the replay has ended, showing how far it is.
-pub fn watch(replaying: &Replaying, logs: &Running, args: &ReplayArgs, clock: &dyn Clock) -> Ended {
+pub fn watch(
+    replaying: &Replaying,
+    (logs, stand): (&Running, Stand),
+    args: &ReplayArgs,
+    clock: &dyn Clock,
+) -> Ended {
     let signals = signals();
     let looks = tick(LOOK);
     let mut show = Show::new(args.progress, logs, clock);
@@ -155,7 +166,30 @@ pub fn watch(replaying: &Replaying, logs: &Running, args: &ReplayArgs, clock: &d
     // a stop that came with the end
     match (replaying.stops.try_recv(), ended) {
         (Ok(stop), Ended::All | Ended::Told) => Ended::Stop(stop),
+        (Err(_), Ended::All) if stand == Stand::Behind => complete(&logs.tables, &signals),
         (_, ended) => ended,
+    }
+}
+
+/// Has the tables completed, unless it is told to stop: then whoever uses them next does it.
+fn complete(tables: &Arc<Tables>, signals: &Receiver<()>) -> Ended {
+    let (send, completed) = bounded(1);
+    let tables = Arc::clone(tables);
+    let thread = std::thread::Builder::new().name("complete".to_owned());
+    let spawned = thread.spawn(move || send.send(tables.complete()));
+    drop(spawned);
+    let slow = after(SLOW);
+    loop {
+        select! {
+            recv(completed) -> completed => return match completed {
+                Ok(Err(fault)) => Ended::Incomplete(fault),
+                // without room for a thread, as if told to stop
+                Err(_) => Ended::AtOnce,
+                Ok(Ok(())) => Ended::All,
+            },
+            recv(signals) -> _ => return Ended::AtOnce,
+            recv(slow) -> _ => complain("all is counted; building the tables' indexes"),
+        }
     }
 }
 

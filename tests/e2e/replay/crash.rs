@@ -48,7 +48,34 @@ fn a_replay_that_was_killed_goes_on() {
     killed_everywhere(&Place::embedded(), None, "2");
     let mariadb = Mariadb::start();
     killed_everywhere(&Place::on(&mariadb, "killed_1"), Some(&mariadb), "1");
+    assert_eq!(indexes(&mariadb, "killed_1"), 8);
     killed_everywhere(&Place::on(&mariadb, "killed_3"), Some(&mariadb), "3");
+}
+
+/// What lists are read by.
+fn indexes(mariadb: &Mariadb, database: &str) -> u64 {
+    let sql = "SELECT COUNT(DISTINCT table_name, index_name) FROM information_schema.statistics \
+         WHERE table_schema = DATABASE() AND table_name IN ('error_counts', 'error_details') \
+         AND index_name LIKE 'by\\_%'";
+    mysql_async::from_row(mariadb.query(database, sql)[0].clone())
+}
+
+/// Into an empty database rows come first, and then what they are read by, whoever is killed between.
+#[test]
+fn tables_are_complete_after_a_replay_or_the_next() {
+    let mariadb = Mariadb::start();
+    let whole = Place::on(&mariadb, "whole");
+    whole.replay(&[&whole.write("log", log(300, 40))]).assert_says(0, &["300 counted"]);
+    assert_eq!(indexes(&mariadb, "whole"), 8);
+
+    let killed = Place::on(&mariadb, "killed");
+    let log = killed.write("log", log(300, 40));
+    let mut replay = killed.command(&["--workers", "1", &log]);
+    replay.env("FAILPOINTS", "apply_done=return");
+    assert_eq!(command::end(replay, b"").code, None);
+    assert_eq!((killed.tables(Some(&mariadb)).sum(), indexes(&mariadb, "killed")), (300, 0));
+    killed.replay(&[&log]).assert_says(0, &[]);
+    assert_eq!((killed.tables(Some(&mariadb)).sum(), indexes(&mariadb, "killed")), (300, 8));
 }
 
 /// A guard row says that a range need not be read again: what it counts has its words by then, however
