@@ -26,6 +26,8 @@ struct Line<'a> {
     at: u64,
     record: &'a [u8],
     begun: Option<Begun<'a>>,
+    /// What it is found by.
+    hash: Option<u32>,
     /// The one that it may repeat.
     number: Option<u32>,
 }
@@ -44,7 +46,8 @@ impl Fold {
         form.records(bytes, at == 0, |offset, record| {
             let is_long = record.len() > RECORD_BYTES_MAX;
             let begun = if is_long { None } else { self.layouts.begin(record) };
-            ahead.push(Line { at: at + offset as u64, record, begun, number: None });
+            let hash = begun.as_ref().map(Begun::hash);
+            ahead.push(Line { at: at + offset as u64, record, begun, hash, number: None });
             if ahead.len() == AHEAD {
                 self.count(&mut ahead, received, folded);
             }
@@ -54,7 +57,7 @@ impl Fold {
 
     fn count(&mut self, lines: &mut Vec<Line<'_>>, received: Timestamp, folded: &mut Folded) {
         for line in &mut *lines {
-            line.number = line.begun.as_ref().and_then(|begun| self.repeats.find(begun.hash()));
+            line.number = line.hash.and_then(|hash| self.repeats.find(hash));
         }
         // one after the other would wait for memory one after the other
         let mut at_hand = 0;
