@@ -6,7 +6,7 @@
 
 use errsift_ops::timestamp::Timestamp;
 use jiff::{SignedDuration, civil::date};
-use mysql_async::Value;
+use mysql_async::{Params, Value};
 
 use super::{faults::Failure, rows::Frame, session::Live};
 
@@ -14,40 +14,50 @@ use super::{faults::Failure, rows::Frame, session::Live};
 const PACKET_ROWS_MAX: usize = 4000;
 
 /// Runs the statement for each of `rows`, on a server that [takes them so](Live::takes_bulk), at
-/// most [`PACKET_ROWS_MAX`] at a time. Says how many rows were matched or changed.
-pub async fn insert<const N: usize>(
+/// most [`PACKET_ROWS_MAX`] at a time. None takes more than `bytes_of` says. Says how many rows were
+/// matched or changed.
+pub async fn insert<R: Sync, const N: usize>(
     live: &mut Live,
     frame: Frame,
-    rows: impl Iterator<Item = [Value; N]>,
+    mut rows: &[R],
+    bytes_of: impl Fn(&R) -> usize,
+    values: impl Fn(&R) -> [Value; N] + Sync,
 ) -> Result<u64, Failure> {
     let mut affected = 0;
     let sql = sql_of(frame, N);
-    let bytes_max = live.statement_bytes_max();
-    let mut rows = rows.peekable();
-    while let Some(first) = rows.next() {
-        let mut bytes = size(&first);
-        let mut batch = Vec::with_capacity(PACKET_ROWS_MAX);
-        batch.push(Vec::from(first));
-        while batch.len() < PACKET_ROWS_MAX
-            && let Some(row) = rows.next_if(|row| bytes + size(row) <= bytes_max)
-        {
-            bytes += size(&row);
-            batch.push(Vec::from(row));
-        }
-        affected += live.run_batch(&sql, batch, bytes).await?;
+    while let Some((count, bytes)) = packet(rows, live.statement_bytes_max(), &bytes_of) {
+        let (now, later) = rows.split_at(count);
+        affected += live
+            .run_batch(&sql, now.iter().map(|row| Params::Positional(values(row).into())), bytes)
+            .await?;
+        rows = later;
     }
     Ok(affected)
+}
+
+/// How many rows the next packet takes, and how many bytes these take in it at most.
+fn packet<R>(
+    rows: &[R],
+    bytes_max: usize,
+    bytes_of: impl Fn(&R) -> usize,
+) -> Option<(usize, usize)> {
+    let (first, others) = rows.split_first()?;
+    let (mut count, mut bytes) = (1, bytes_of(first));
+    for more in others.iter().take(PACKET_ROWS_MAX - 1).map(bytes_of) {
+        if bytes + more > bytes_max {
+            break;
+        }
+        (count, bytes) = (count + 1, bytes + more);
+    }
+    Some((count, bytes))
 }
 
 fn sql_of(frame: Frame, columns: usize) -> String {
     format!("{}({}){}", frame.head, vec!["?"; columns].join(","), frame.tail)
 }
 
-/// Bytes that a row takes in a packet: a mark before each value.
-fn size(row: &[Value]) -> usize {
-    let sizes = row.iter().map(|value| usize::try_from(value.bin_len()).unwrap_or(usize::MAX));
-    sizes.fold(row.len(), usize::saturating_add)
-}
+/// Bytes that a value takes in a packet besides those of text: a mark, and its length or all of it.
+pub const VALUE_BYTES_MAX: usize = 13;
 
 /// Bytes, or text in UTF-8.
 pub fn bytes(bytes: &[u8]) -> Value {
@@ -85,8 +95,26 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_as_long_as_they_are_sent() {
-        assert_eq!(size(&[Value::NULL, Value::UInt(7), bytes(b"abc")]), 3 + 8 + 4);
+    fn packets_keep_both_limits() {
+        let counts = |rows: &[usize], bytes_max| packet(rows, bytes_max, |bytes| *bytes);
+        assert_eq!(counts(&[], 10), None);
+        assert_eq!(counts(&[4, 6, 1], 10), Some((2, 10)));
+        // a row that is longer than the limit goes alone
+        assert_eq!(counts(&[11, 1], 10), Some((1, 11)));
+        assert_eq!(counts(&vec![1; PACKET_ROWS_MAX + 1], 1 << 20).unwrap().0, PACKET_ROWS_MAX);
+    }
+
+    #[test]
+    fn values_are_no_longer_than_is_said() {
+        // with a mark before each
+        let at = datetime(Timestamp::from_millis(1_700_000_000_120));
+        for value in [Value::NULL, Value::UInt(u64::MAX), at, text_or_null(None)] {
+            assert!(value.bin_len() < VALUE_BYTES_MAX as u64, "{value:?}");
+        }
+        for length in [0, 250, 251, 70_000, 20_000_000] {
+            let value = bytes(&vec![b'a'; length]);
+            assert!(value.bin_len() < (length + VALUE_BYTES_MAX) as u64, "{length}");
+        }
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl Migrate for MysqlErrors {
             let counts = self.build(schema::COUNTS_INDEXES);
             words.join().unwrap_or_else(|panic| resume_unwind(panic)).and(counts)
         })?;
-        self.migrate()
+        self.session(self.demand).run(schema::complete)?
     }
 
     fn look(&self) -> Result<Stand, SchemaFault> {

@@ -1,6 +1,6 @@
 //! Writes details, counts and windows.
 
-use errsift_ops::{fingerprint::Fingerprint, id::Shard, tags, tally::Tally};
+use errsift_ops::{fingerprint::Fingerprint, id::Shard, tags, tally::Tally, window::Window};
 use errsift_pipeline::{
     failpoints,
     ports::errors::{
@@ -139,11 +139,11 @@ async fn store_at_once(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Resul
 
 /// Stores words unless they are stored.
 pub async fn store(live: &mut Live, rows: &[(&DetailsRow, String)]) -> Result<(), Failure> {
-    let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
     if live.takes_bulk() {
-        bulk::insert(live, DETAILS, rows.map(details_values)).await?;
+        bulk::insert(live, DETAILS, rows, details_bytes, details_values).await?;
         return Ok(());
     }
+    let rows = rows.iter().map(|(row, tags)| (*row, tags.as_str()));
     for sql in statements(DETAILS, live.statement_bytes_max(), rows, push_details) {
         live.run(&sql).await?;
     }
@@ -165,19 +165,21 @@ async fn write(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
 /// counted before: an upsert affects one row when it inserts and two when it changes one, which it
 /// always does to a count.
 pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<u64, Failure> {
-    let bytes_max = live.statement_bytes_max();
-    let twice = 2 * totals(rows).count() as u64;
-    let mut windows: Vec<&CountRow> = rows.iter().collect();
+    let counts: Vec<CountOf> = totals(rows).collect();
+    let mut windows: Vec<WindowOf> =
+        rows.iter().map(|row| (row.window, row.fingerprint, row.tally.count)).collect();
     // of one window they stay as they are sorted
-    windows.sort_by_key(|row| row.window);
+    windows.sort_by_key(|(window, ..)| *window);
+    let twice = 2 * counts.len() as u64;
     if live.takes_bulk() {
-        let affected = bulk::insert(live, COUNTS, totals(rows).map(count_values)).await?;
+        let affected = bulk::insert(live, COUNTS, &counts, |_| ROW_BYTES_MAX, count_values).await?;
         failpoints::pass("apply_counted");
-        bulk::insert(live, WINDOWS, window_values(&windows)).await?;
+        bulk::insert(live, WINDOWS, &windows, |_| ROW_BYTES_MAX, window_values).await?;
         return Ok(twice.saturating_sub(affected));
     }
+    let bytes_max = live.statement_bytes_max();
     let mut affected = 0;
-    for sql in statements(COUNTS, bytes_max, totals(rows), push_count) {
+    for sql in statements(COUNTS, bytes_max, counts.into_iter(), push_count) {
         affected += live.run(&sql).await?;
     }
     failpoints::pass("apply_counted");
@@ -187,23 +189,34 @@ pub async fn add(live: &mut Live, rows: &[CountRow]) -> Result<u64, Failure> {
     Ok(twice.saturating_sub(affected))
 }
 
-fn count_values((fingerprint, tally): (Fingerprint, Tally)) -> [Value; 4] {
-    let Tally { count, first, last } = tally;
+/// An error's count.
+type CountOf = (Fingerprint, Tally);
+/// An error's count in a window.
+type WindowOf = (Window, Fingerprint, u64);
+
+/// Bytes that either takes in a packet.
+const ROW_BYTES_MAX: usize = 4 * bulk::VALUE_BYTES_MAX + size_of::<Fingerprint>();
+
+fn count_values((fingerprint, tally): &CountOf) -> [Value; 4] {
+    let Tally { count, first, last } = *tally;
     [bulk::bytes(&fingerprint.0), Value::UInt(count), bulk::datetime(first), bulk::datetime(last)]
 }
 
-/// Rows of one window after the other: their start is the same.
-fn window_values(rows: &[&CountRow]) -> impl Iterator<Item = [Value; 3]> {
-    rows.chunk_by(|row, next| row.window == next.window).flat_map(|rows| {
-        let start = rows.first().map_or(Value::NULL, |row| bulk::datetime(row.window.start()));
-        rows.iter().map(move |row| {
-            let count = Value::UInt(row.tally.count);
-            [start.clone(), bulk::bytes(&row.fingerprint.0), count]
-        })
-    })
+fn window_values((window, fingerprint, count): &WindowOf) -> [Value; 3] {
+    [bulk::datetime(window.start()), bulk::bytes(&fingerprint.0), Value::UInt(*count)]
 }
 
-fn details_values(((fingerprint, details), tags): (&DetailsRow, &str)) -> [Value; 10] {
+/// Columns of words.
+const DETAILS_COLUMNS: usize = 10;
+
+fn details_bytes(((_, details), tags): &(&DetailsRow, String)) -> usize {
+    let values = DETAILS_COLUMNS * bulk::VALUE_BYTES_MAX + size_of::<Fingerprint>();
+    values + details.payload.text_bytes() + tags.len()
+}
+
+fn details_values(
+    ((fingerprint, details), tags): &(&DetailsRow, String),
+) -> [Value; DETAILS_COLUMNS] {
     let payload = &details.payload;
     let or_null = |text: &Option<String>| bulk::text_or_null(text.as_deref());
     [
@@ -220,7 +233,7 @@ fn details_values(((fingerprint, details), tags): (&DetailsRow, &str)) -> [Value
     ]
 }
 
-fn push_count(sql: &mut String, (fingerprint, tally): (Fingerprint, Tally)) {
+fn push_count(sql: &mut String, (fingerprint, tally): CountOf) {
     push_bytes(sql, &fingerprint.0);
     sql.push(',');
     push_number(sql, tally.count);
@@ -230,12 +243,12 @@ fn push_count(sql: &mut String, (fingerprint, tally): (Fingerprint, Tally)) {
     push_datetime(sql, tally.last);
 }
 
-fn push_window(sql: &mut String, row: &CountRow) {
-    push_datetime(sql, row.window.start());
+fn push_window(sql: &mut String, (window, fingerprint, count): WindowOf) {
+    push_datetime(sql, window.start());
     sql.push(',');
-    push_bytes(sql, &row.fingerprint.0);
+    push_bytes(sql, &fingerprint.0);
     sql.push(',');
-    push_number(sql, row.tally.count);
+    push_number(sql, count);
 }
 
 fn push_details(sql: &mut String, ((fingerprint, details), tags): (&DetailsRow, &str)) {
