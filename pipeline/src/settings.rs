@@ -35,7 +35,7 @@ pub const DETAILS_ROWS: usize = 1_000;
 pub const APPLY_ROWS: usize = 10_000;
 /// The same of a replay, which has more at once: details sorted over more rows, and windows in fewer
 /// rounds over all the time that a log covers, take the tables less time.
-pub const REPLAY_DETAILS_ROWS: usize = 4_000;
+pub const REPLAY_DETAILS_ROWS: usize = 100_000;
 /// The same of a replay.
 pub const REPLAY_APPLY_ROWS: usize = 50_000;
 

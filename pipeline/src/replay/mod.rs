@@ -11,8 +11,9 @@
 //! each part has come, and a range applies to a part once, whoever replays it how often. Dataflow
 //! time is the boundary that a range was to end at; where it did end is known when it is closed.
 //!
-//! Each worker folds the chunks it takes and sends an error's first event on at once, so that its
-//! words are stored while others are read; all else follows when the range ends.
+//! Each worker folds the chunks it takes and sends an error's first event on at once; all else follows
+//! when the range ends. Words are held as long, and then go to the tables in order of their keys and
+//! many at a time, unless there are more than [`HELD_BYTES`] of them before.
 //! Words that one worker has sent on no other sends, unless it is in an earlier range: that is applied
 //! first. At most [`RANGES_OPEN_MAX`] ranges are folded and not applied, and at most
 //! [`WAITING_BYTES_MAX`] of words wait for the tables, so memory follows distinct errors and not the
@@ -45,6 +46,9 @@ pub const RANGES_OPEN_MAX: usize = 2;
 
 /// Bytes of words that may wait for the tables before no further chunk is taken.
 pub const WAITING_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Bytes of words that are held until their range is read.
+pub const HELD_BYTES: u64 = WAITING_BYTES_MAX / 2;
 
 /// What workers need to replay.
 pub struct Replay {

@@ -13,7 +13,7 @@ use timely::{
     worker::Worker,
 };
 
-use super::{RANGES_OPEN_MAX, Shared, WAITING_BYTES_MAX, agree::agree, graph};
+use super::{HELD_BYTES, RANGES_OPEN_MAX, Shared, WAITING_BYTES_MAX, agree::agree, graph};
 use crate::{
     apply::{
         apply_counts::{ClosedEpoch, ClosedEpochs, CountsHandle, counts_channel},
@@ -86,6 +86,7 @@ fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, Count
     let counters = || Arc::clone(&shared.counters);
     let (mut details, writer) = details_writer(errors.writer(), plan.shard, confirmed, counters());
     details.waiting = Arc::clone(&shared.waiting);
+    details.held_bytes = HELD_BYTES;
     details.rows_max = REPLAY_DETAILS_ROWS;
     spawn("details", move || writer.run());
     let (counts, channel) = counts_channel();
