@@ -2,7 +2,7 @@
 
 use crate::{command, support::mariadb::Mariadb};
 
-use super::place::{Place, SMALL, assert_same, log, sqlite};
+use super::place::{Place, SMALL, assert_same, indexes, log, sqlite};
 
 /// Points that a replay meets, and how often it passes them before it dies.
 const POINTS: [(&str, u32); 12] = [
@@ -50,14 +50,6 @@ fn a_replay_that_was_killed_goes_on() {
     killed_everywhere(&Place::on(&mariadb, "killed_1"), Some(&mariadb), "1");
     assert_eq!(indexes(&mariadb, "killed_1"), 8);
     killed_everywhere(&Place::on(&mariadb, "killed_3"), Some(&mariadb), "3");
-}
-
-/// What lists are read by.
-fn indexes(mariadb: &Mariadb, database: &str) -> u64 {
-    let sql = "SELECT COUNT(DISTINCT table_name, index_name) FROM information_schema.statistics \
-         WHERE table_schema = DATABASE() AND table_name IN ('error_counts', 'error_details') \
-         AND index_name LIKE 'by\\_%'";
-    mysql_async::from_row(mariadb.query(database, sql)[0].clone())
 }
 
 /// Into an empty database rows come first, and then what they are read by, whoever is killed between.

@@ -140,3 +140,11 @@ pub fn log(events: u64, distinct: u64) -> String {
     }
     lines
 }
+
+/// How many indexes there are that lists are read by.
+pub fn indexes(mariadb: &Mariadb, database: &str) -> u64 {
+    let sql = "SELECT COUNT(DISTINCT table_name, index_name) FROM information_schema.statistics \
+         WHERE table_schema = DATABASE() AND table_name IN ('error_counts', 'error_details') \
+         AND index_name LIKE 'by\\_%'";
+    mysql_async::from_row(mariadb.query(database, sql)[0].clone())
+}

@@ -5,9 +5,10 @@ use std::{
     process::{Child, Stdio},
 };
 
-use super::place::{Place, SMALL, assert_same, log};
+use super::place::{Place, SMALL, assert_same, indexes, log};
 use crate::{
     command::{Killed, collect},
+    support::mariadb::Mariadb,
     wait,
 };
 
@@ -50,4 +51,45 @@ fn a_replay_that_is_told_to_stop_counts_what_it_has_read() {
     let expected = Place::embedded();
     expected.replay(&[&expected.write("log", &lines)]).assert_says(0, &[]);
     assert_same(&place.tables(None), &expected.tables(None));
+}
+
+/// All is counted, and somebody keeps the indexes from being built: they are left to whoever comes next.
+#[test]
+fn a_replay_that_builds_indexes_is_told_to_stop() {
+    let mariadb = Mariadb::start();
+    let (place, lines) = (Place::on(&mariadb, "stopped"), log(300, 40));
+    let mut command = place.command(&["-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Killed(command.spawn().expect("errsift"));
+    let mut stdin = child.0.stdin.take().expect("piped");
+    let stdout = collect(child.0.stdout.take().expect("piped"));
+    let stderr = collect(child.0.stderr.take().expect("piped"));
+    wait::until_true("the tables", || {
+        !mariadb.query("stopped", "SHOW TABLES LIKE 'replay_sources'").is_empty()
+    });
+    // whoever changes a table waits for whoever has read it
+    let reader = mariadb.hold("stopped", &["START TRANSACTION", "SELECT * FROM error_counts"]);
+    stdin.write_all(lines.as_bytes()).expect("it reads");
+    drop(stdin);
+    wait::until_true("an index that waits", || {
+        let waiting = "SELECT 1 FROM information_schema.processlist \
+             WHERE db = 'stopped' AND state LIKE 'Waiting for table metadata lock%'";
+        !mariadb.query("stopped", waiting).is_empty()
+    });
+    // when it says so
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert!(child.0.try_wait().expect("a process").is_none());
+    signal(&child.0);
+    let status = wait::until("the end", wait::SOON, || {
+        child.0.try_wait().map_err(|error| error.to_string())?.ok_or_else(|| "it runs".to_owned())
+    });
+    let (stdout, stderr) = (stdout.join().expect("text"), stderr.join().expect("text"));
+    assert_eq!(status.code(), Some(79), "{stdout} {stderr}");
+    for said in ["building the tables' indexes", "run the same again to go on"] {
+        assert!(stderr.contains(said), "{stderr}");
+    }
+    assert!(indexes(&mariadb, "stopped") < 8);
+    drop(reader);
+    place.replay_input(lines.as_bytes(), &["-"]).assert_says(0, &[]);
+    assert_eq!((place.tables(Some(&mariadb)).sum(), indexes(&mariadb, "stopped")), (300, 8));
 }
