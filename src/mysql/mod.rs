@@ -35,7 +35,10 @@ use mysql_async::{Opts, OptsBuilder};
 use tokio::runtime::Handle;
 
 pub use self::address::MysqlUrlFault;
-use self::session::Session;
+use self::{
+    faults::Failure,
+    session::{Live, Session},
+};
 use crate::{
     check::{Check, Demand},
     dead::DeadRows,
@@ -135,6 +138,19 @@ impl MysqlErrors {
         Box::new(sources::KnownSources { session: self.session(self.demand) })
     }
 
+    /// Does something with the schema, if the user has the privileges that errsift takes.
+    fn entitled<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Live) -> Result<Result<T, SchemaFault>, Failure>,
+    ) -> Result<T, SchemaFault> {
+        self.session(self.demand).run(async |live| {
+            if let Err(fault) = privileges::demand(live).await? {
+                return Ok(Err(fault));
+            }
+            work(live).await
+        })?
+    }
+
     fn build(&self, indexes: &str) -> Result<(), ErrorsFault> {
         self.session(self.demand).run(async |live| schema::build(live, indexes).await)
     }
@@ -159,21 +175,11 @@ impl Migrate for MysqlErrors {
     /// servers that start at once take turns. A schema that is newer, or was made with another
     /// number of parts, is refused; a user without the privileges that it takes also.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault> {
-        self.session(self.demand).run(async |live| {
-            if let Err(fault) = privileges::demand(live).await? {
-                return Ok(Err(fault));
-            }
-            schema::migrate(live).await
-        })?
+        self.entitled(schema::migrate)
     }
 
     fn begin(&self) -> Result<Stand, SchemaFault> {
-        self.session(self.demand).run(async |live| {
-            if let Err(fault) = privileges::demand(live).await? {
-                return Ok(Err(fault));
-            }
-            schema::begin(live).await
-        })?
+        self.entitled(schema::begin)
     }
 
     fn complete(&self) -> Result<SchemaVersion, SchemaFault> {
@@ -187,12 +193,7 @@ impl Migrate for MysqlErrors {
     }
 
     fn look(&self) -> Result<Stand, SchemaFault> {
-        self.session(self.demand).run(async |live| {
-            if let Err(fault) = privileges::demand(live).await? {
-                return Ok(Err(fault));
-            }
-            schema::look(live).await
-        })?
+        self.entitled(schema::look)
     }
 
     fn queries(&self) -> Box<dyn Queries> {

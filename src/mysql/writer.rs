@@ -272,3 +272,44 @@ fn push_details(sql: &mut String, ((fingerprint, details), tags): (&DetailsRow, 
     sql.push(',');
     push_text(sql, tags);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use errsift_ops::{event::Payload, fingerprint::RULE, flight::Details, timestamp::Timestamp};
+
+    use super::*;
+
+    /// With a mark before each.
+    fn sent(values: &[Value]) -> u64 {
+        values.iter().map(|value| 1 + value.bin_len()).sum()
+    }
+
+    #[test]
+    fn rows_are_no_longer_than_is_said() {
+        let (fingerprint, at) = (Fingerprint([255; 32]), Timestamp::from_millis(1_700_000_000_120));
+        let count = (fingerprint, Tally { count: u64::MAX, first: at, last: at });
+        assert!(sent(&count_values(&count)) <= ROW_BYTES_MAX as u64);
+        let window = (Window::of(at), fingerprint, u64::MAX);
+        assert!(sent(&window_values(&window)) <= ROW_BYTES_MAX as u64);
+        for length in [0, 300, 70_000] {
+            let text = || "x".repeat(length);
+            let payload = Payload {
+                message: text(),
+                stack_trace: Some(text()),
+                kind: Some(text()),
+                level: Some(text()),
+                service: Some(text()),
+                environment: Some(text()),
+                release: Some(text()),
+                tags: vec![(text(), text())],
+            };
+            let tags = tags::to_json(&payload.tags).expect("JSON");
+            let row = (fingerprint, Arc::new(Details { rule: RULE, payload }));
+            let row = (&row, tags);
+            let (sent, said) = (sent(&details_values(&row)), details_bytes(&row) as u64);
+            assert!((sent..=2 * sent + 512).contains(&said), "{sent} {said}");
+        }
+    }
+}

@@ -212,16 +212,22 @@ mod tests {
         (fingerprint(1, number), Arc::new(Details { rule: RULE, payload }))
     }
 
+    /// A handle whose words are held up to so many bytes, and what is stored.
+    fn held(bytes: u64) -> (DetailsHandle, Receiver<Vec<Fingerprint>>) {
+        let (confirmed, stored) = unbounded();
+        let errors = MemoryErrors::default();
+        let (mut handle, writer) =
+            details_writer(errors.writer(), Shard(1), confirmed, Arc::default());
+        handle.held_bytes = bytes;
+        drop(thread::spawn(move || writer.run()));
+        (handle, stored)
+    }
+
     #[test]
     fn words_are_held_until_they_are_many_or_no_more_come() {
         timely::execute_directly(|worker| {
-            let errors = MemoryErrors::default();
-            let (confirmed, stored) = unbounded();
-            let (mut handle, writer) =
-                details_writer(errors.writer(), Shard(1), confirmed, Arc::default());
-            handle.held_bytes = 100;
+            let (handle, stored) = held(100);
             let waiting = Arc::clone(&handle.waiting);
-            let writer = thread::spawn(move || writer.run());
             let (mut input, probe) = worker.dataflow::<u64, _, _>(|scope| {
                 let (input, rows) = scope.new_input();
                 (input, rows.store_details(handle).probe().0)
@@ -252,20 +258,13 @@ mod tests {
             }
             let calls = stored.try_iter().map(|batch: Vec<_>| batch.len());
             assert_eq!(calls.collect::<Vec<_>>(), [1_000, 1_000, 1]);
-            worker.drop_dataflow(0);
-            drop(writer);
         });
     }
 
     #[test]
     fn an_earlier_time_does_not_wait_for_a_later_one() {
         timely::execute_directly(|worker| {
-            let errors = MemoryErrors::default();
-            let (confirmed, stored) = unbounded();
-            let (mut handle, writer) =
-                details_writer(errors.writer(), Shard(1), confirmed, Arc::default());
-            handle.held_bytes = u64::MAX;
-            drop(thread::spawn(move || writer.run()));
+            let (handle, stored) = held(u64::MAX);
             let ((mut input, now), probe) = worker.dataflow::<u64, _, _>(|scope| {
                 let (input, rows) = scope.new_unordered_input();
                 (input, rows.store_details(handle).probe().0)

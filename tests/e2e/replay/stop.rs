@@ -76,8 +76,8 @@ fn a_replay_that_builds_indexes_is_told_to_stop() {
              WHERE db = 'stopped' AND state LIKE 'Waiting for table metadata lock%'";
         !mariadb.query("stopped", waiting).is_empty()
     });
-    // when it says so
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    // it says so after 2 s
+    std::thread::sleep(std::time::Duration::from_secs(4));
     assert!(child.0.try_wait().expect("a process").is_none());
     signal(&child.0);
     let status = wait::until("the end", wait::SOON, || {
