@@ -22,7 +22,7 @@ use crate::{
     ack::Waiter,
     apply::{
         apply_counts::counts_channel,
-        counts_writer::CountsWriter,
+        counts_writer::{CountsWriter, WordsFirst},
         feeder::Feeder,
         graveyard::Graveyard,
         keep_pending::PendingHandle,
@@ -369,6 +369,7 @@ impl Shared {
             claim: self.claim,
             acquired: self.acquired,
             unseen: self.unseen,
+            words: WordsFirst::none(),
             parts: Part::owned(index, count).collect(),
             rows_max: APPLY_ROWS,
             counters: Arc::clone(&self.counters),

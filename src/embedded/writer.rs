@@ -171,6 +171,10 @@ impl ErrorsWriter for Writer {
         if range.parts.is_empty() {
             return Err(ErrorsFault::Denied("a range without parts has no guard".to_owned()));
         }
+        // the words are another writer's, and of a file there is one at a time
+        if !range.words.wait() {
+            return Ok(Applied::WordsLate);
+        }
         self.transact(|conn| {
             let advanced = advance(conn, claim, range).map_err(|error| refused(&error))?;
             if !advanced {

@@ -106,14 +106,18 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
         written => written,
     };
     match written {
-        Ok(Applied::GuardMoved) => {
+        Ok(Applied::Done(_)) if !range.words.wait() => {
             live.rollback().await;
-            Ok(Applied::GuardMoved)
+            Ok(Applied::WordsLate)
         }
-        Ok(applied) => {
+        Ok(Applied::Done(added)) => {
             failpoints::pass("apply_commit");
             live.commit().await?;
-            Ok(applied)
+            Ok(Applied::Done(added))
+        }
+        Ok(refused) => {
+            live.rollback().await;
+            Ok(refused)
         }
         Err(failure) => {
             live.rollback().await;

@@ -27,8 +27,11 @@ use errsift_pipeline::{
         errors::{claim, row},
         fingerprint,
     },
-    ports::errors::{
-        Claim, CountRow, DeadLetters, Errors, ErrorsFault, ErrorsWriter, PartStep, Range,
+    ports::{
+        errors::{
+            Claim, CountRow, DeadLetters, Errors, ErrorsFault, ErrorsWriter, PartStep, Range,
+        },
+        words::Words,
     },
 };
 use mysql_async::{Conn, Opts, prelude::Queryable};
@@ -275,7 +278,8 @@ fn apply_all(writer: &mut dyn ErrorsWriter, claim: &Claim, reached: &AtomicU64) 
     let (mut epoch, mut faults) = (0, 0);
     while epoch < ROUNDS {
         let (after, upto, seq) = (Epoch(epoch), Epoch(epoch + 1), Seq(epoch + 1));
-        let range = Range { after, upto, seq, parts: &parts, rows: &rows };
+        let words = Words::NONE;
+        let range = Range { after, upto, seq, parts: &parts, rows: &rows, words };
         match writer.apply(claim, &range) {
             Ok(applied) if applied.is_whole() => epoch += 1,
             Ok(moved) => panic!("nobody else writes, and nothing is refused: {moved:?}"),

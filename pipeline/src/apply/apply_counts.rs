@@ -44,6 +44,8 @@ impl ClosedEpochs for Arc<OpenEpochs> {
 /// All that one worker's parts have to add for one epoch.
 #[derive(Debug)]
 pub(crate) struct EpochCounts {
+    /// The dataflow's.
+    pub(crate) time: Epoch,
     pub(crate) epoch: Epoch,
     /// The epoch's last flight.
     pub(crate) seq: Seq,
@@ -122,7 +124,8 @@ impl<'scope> ApplyCounts<'scope> for StreamVec<'scope, u64, WindowCount<u64>> {
                         rows.sort_unstable();
                         let activator = activator.clone();
                         // room for one, and none is with the thread
-                        let _ = handle.epochs.send(EpochCounts { epoch, seq, rows, activator });
+                        let _ =
+                            handle.epochs.send(EpochCounts { time, epoch, seq, rows, activator });
                     }
                     match (out.or(open), &mut held) {
                         (Some(first), Some(held)) => held.downgrade(&first.0),

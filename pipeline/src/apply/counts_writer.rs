@@ -1,6 +1,6 @@
 //! The thread that moves guards and adds counts: each part's epochs once and in order.
 
-use std::{ops::Range as Span, sync::Arc};
+use std::{ops::Range as Span, sync::Arc, time::Duration};
 
 use crossbeam_channel::Sender;
 use errsift_ops::id::{Epoch, Part};
@@ -11,16 +11,42 @@ use crate::{
         retry::Retry,
         store_details::{report, set_aside},
     },
-    counters::Counters,
+    counters::{Counter, Counters},
     failpoints,
     ports::{
         errors::{
             Applied, Claim, CountRow, ErrorsFault, ErrorsWriter, Guard, Guards, PartStep, Range,
         },
         journal::Fence,
+        words::{Words, WordsFrontier},
     },
     stop::Stop,
 };
+
+/// How long a transaction waits for words, with the locks of what it has written: not as long as others
+/// wait for such a lock.
+const WORDS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Words that must be stored before counts are committed.
+pub(crate) struct WordsFirst {
+    pub(crate) frontier: Arc<WordsFrontier>,
+    /// Bytes of them that are not stored.
+    pub(crate) waiting: Arc<Counter>,
+    /// Up to so many of them are stored while counts are written; more are stored before.
+    pub(crate) beside_bytes: u64,
+}
+
+impl WordsFirst {
+    /// Counts wait for no words.
+    pub(crate) fn none() -> Self {
+        let frontier = Arc::new(WordsFrontier::new(None));
+        Self { frontier, waiting: Arc::default(), beside_bytes: 0 }
+    }
+
+    fn of(&self, time: Epoch) -> Words<'_> {
+        Words { frontier: &self.frontier, time: time.0, patience: WORDS_PATIENCE }
+    }
+}
 
 /// Writes the counts of the parts that belong to one worker.
 pub(crate) struct CountsWriter {
@@ -32,6 +58,7 @@ pub(crate) struct CountsWriter {
     /// Where the journal stood, as far as the tables go along with it, if they did not say where they
     /// are when the shard was taken.
     pub(crate) unseen: Option<Fence>,
+    pub(crate) words: WordsFirst,
     /// This worker's parts.
     pub(crate) parts: Vec<Part>,
     /// Rows after which a transaction takes no further part.
@@ -73,6 +100,9 @@ impl CountsWriter {
     /// Brings every part to the epoch; tries for ever, and reads the guards whenever it is not
     /// certain where they stand.
     fn apply(&mut self, guards: &mut Option<Guards>, counts: &EpochCounts) -> Result<(), Stop> {
+        if self.words.waiting.get() > self.words.beside_bytes {
+            self.words.frontier.wait(counts.time.0);
+        }
         let mut retry = Retry::default();
         let mut known: Option<Guards> = *guards;
         loop {
@@ -138,14 +168,19 @@ impl CountsWriter {
                 seq: counts.seq,
                 parts: &step.parts,
                 rows: &counts.rows[step.rows],
+                words: self.words.of(counts.time),
             };
             failpoints::pass("apply_begin");
-            let added = match self.errors.apply(&self.claim, &range) {
-                Ok(Applied::Done(added)) => added,
-                Ok(Applied::GuardMoved) => {
-                    return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
+            let added = loop {
+                match self.errors.apply(&self.claim, &range) {
+                    Ok(Applied::Done(added)) => break added,
+                    Ok(Applied::GuardMoved) => {
+                        return Ok(Err(ErrorsFault::Unknown("a guard row has moved".to_owned())));
+                    }
+                    // now without anybody's waiting for it
+                    Ok(Applied::WordsLate) => self.words.frontier.wait(counts.time.0),
+                    Err(fault) => return Ok(Err(fault)),
                 }
-                Err(fault) => return Ok(Err(fault)),
             };
             failpoints::pass("apply_committed");
             let is_whole = added.is_whole();

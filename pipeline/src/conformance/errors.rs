@@ -1,7 +1,11 @@
 //! What is expected of a store of errors: guards, counts and windows.
 
+use std::{sync::Arc, thread, time::Duration};
+
 use errsift_ops::{
-    fingerprint::Fingerprint,
+    event::Payload,
+    fingerprint::{Fingerprint, RuleVersion},
+    flight::Details,
     id::{Epoch, Nonce, Part, Seq, Shard, Term},
     tally::Tally,
     timestamp::Timestamp,
@@ -9,8 +13,12 @@ use errsift_ops::{
 };
 
 use super::{details, fingerprint};
-use crate::ports::errors::{
-    Applied, Claim, CountRow, Errors, ErrorsReader, ErrorsWriter, Guard, PartStep, Range,
+use crate::ports::{
+    errors::{
+        Applied, Claim, CountRow, DeadLetters, Errors, ErrorsReader, ErrorsWriter, Guard, PartStep,
+        Range,
+    },
+    words::{Words, WordsFrontier},
 };
 
 /// Holds a store that is still empty to all of it. Each function uses a shard and fingerprints of
@@ -22,6 +30,7 @@ pub fn every(errors: &dyn Errors) {
     a_range_is_all_or_nothing(errors);
     counts_sum_and_spans_widen(errors);
     a_large_range_fits(errors);
+    a_range_waits_for_its_words(errors);
     an_error_is_new_once(errors);
     shards_are_apart(errors);
     an_unknown_error_is_nothing(errors);
@@ -43,6 +52,16 @@ pub fn row(fingerprint: Fingerprint, count: u64, first: i64, last: i64) -> Count
 pub fn apply(
     writer: &mut dyn ErrorsWriter,
     claim: &Claim,
+    epochs: (u64, u64),
+    rows: &[CountRow],
+) -> Applied {
+    apply_behind(Words::NONE, writer, claim, epochs, rows)
+}
+
+fn apply_behind(
+    words: Words<'_>,
+    writer: &mut dyn ErrorsWriter,
+    claim: &Claim,
     (after, upto): (u64, u64),
     rows: &[CountRow],
 ) -> Applied {
@@ -54,7 +73,7 @@ pub fn apply(
         })
         .collect();
     let (after, upto, seq) = (Epoch(after), Epoch(upto), Seq(upto * 10));
-    let range = Range { after, upto, seq, parts: &parts, rows };
+    let range = Range { after, upto, seq, parts: &parts, rows, words };
     writer.apply(claim, &range).expect("the store answers")
 }
 
@@ -134,7 +153,8 @@ pub fn a_range_is_all_or_nothing(errors: &dyn Errors) {
 
     let empty = Part::all().filter(|part| part.index() != 6);
     let parts: Vec<PartStep> = empty.map(|part| PartStep { part, events: 0 }).collect();
-    let range = Range { after: Epoch(0), upto: Epoch(1), seq: Seq(10), parts: &parts, rows: &[] };
+    let (after, upto, seq, words) = (Epoch(0), Epoch(1), Seq(10), Words::NONE);
+    let range = Range { after, upto, seq, parts: &parts, rows: &[], words };
     assert!(writer.apply(&claim, &range).expect("the store answers").is_whole());
     let guards = writer.guards(Shard(4)).expect("the store answers");
     assert!(guards.iter().all(|guard| (guard.epoch, guard.seq) == (Epoch(1), Seq(10))));
@@ -196,6 +216,34 @@ pub fn a_large_range_fits(errors: &dyn Errors) {
     assert_eq!(guards[8].events, 5003 * 5004 / 2);
 }
 
+/// Nobody sees what a range counts before its words are stored, and they can be stored meanwhile.
+pub fn a_range_waits_for_its_words(errors: &dyn Errors) {
+    let (mut writer, claim) = (errors.writer(), claim(11, 1));
+    let rows: Vec<CountRow> = (0..1_500).map(|n| row(fingerprint(36, n), 2, 0, 0)).collect();
+    let first = &rows[0].fingerprint;
+    let taken = writer.take_guards(&claim).expect("the store answers");
+    let frontier = WordsFrontier::new(Some(1));
+    let mut words = Words { frontier: &frontier, time: 1, patience: Duration::from_millis(50) };
+    assert_eq!(apply_behind(words, &mut *writer, &claim, (0, 1), &rows), Applied::WordsLate);
+    assert_eq!(count(&mut *errors.reader(), 11, first), 0);
+    assert_eq!(writer.guards(Shard(11)).expect("the store answers"), taken);
+
+    words.patience = Duration::from_secs(60);
+    let applied = thread::scope(|scope| {
+        let applying =
+            scope.spawn(|| apply_behind(words, &mut *writer, &claim, (0, 1), &rows).is_whole());
+        let details = Details { rule: RuleVersion(1), payload: Payload::default() };
+        let stored = errors.writer().insert_details(Shard(11), &[(*first, Arc::new(details))]);
+        assert_eq!(stored.expect("the store answers"), DeadLetters::default());
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(count(&mut *errors.reader(), 11, first), 0);
+        frontier.move_to(Some(2));
+        applying.join().expect("it ends")
+    });
+    assert!(applied);
+    assert_eq!(count(&mut *errors.reader(), 11, first), 2);
+}
+
 /// An error is new when the first of its events is counted, in however many windows, and never again.
 pub fn an_error_is_new_once(errors: &dyn Errors) {
     let (mut writer, claim) = (errors.writer(), claim(10, 1));
@@ -203,7 +251,7 @@ pub fn an_error_is_new_once(errors: &dyn Errors) {
     let mut new_errors = |epochs, rows: &[CountRow]| match apply(&mut *writer, &claim, epochs, rows)
     {
         Applied::Done(added) => added.new_errors,
-        Applied::GuardMoved => panic!("nobody else writes"),
+        Applied::GuardMoved | Applied::WordsLate => panic!("nobody else writes"),
     };
     let rows: Vec<CountRow> = (0..1_500).map(|n| row(fingerprint(35, n), 1, 0, 0)).collect();
     assert_eq!(new_errors((0, 1), &rows), 1_500);

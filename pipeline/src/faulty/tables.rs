@@ -3,9 +3,12 @@
 use errsift_ops::{fingerprint::Fingerprint, id::Shard};
 
 use super::{Faulty, How};
-use crate::ports::errors::{
-    Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
-    ErrorsWriter, Guards, Range, Settled,
+use crate::ports::{
+    errors::{
+        Applied, Claim, DeadLetters, DetailsRow, ErrorRow, Errors, ErrorsFault, ErrorsReader,
+        ErrorsWriter, Guards, Range, Settled,
+    },
+    words::Words,
 };
 
 impl<E: Errors> Errors for Faulty<E> {
@@ -67,7 +70,8 @@ impl ErrorsWriter for Faulty<Box<dyn ErrorsWriter>> {
             let (claim, Range { after, upto, seq, .. }) = (*claim, *range);
             let (parts, rows) = (range.parts.to_vec(), range.rows.to_vec());
             self.delay(move |tables| {
-                let range = Range { after, upto, seq, parts: &parts, rows: &rows };
+                let words = Words::NONE;
+                let range = Range { after, upto, seq, parts: &parts, rows: &rows, words };
                 drop(tables.apply(&claim, &range));
             });
         }

@@ -144,6 +144,9 @@ impl ErrorsWriter for MemoryErrors {
     }
 
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault> {
+        if !range.words.wait() {
+            return Ok(Applied::WordsLate);
+        }
         let mut tables = locked(&self.0);
         let tables = &mut *tables;
         let guards = tables.guards.entry(claim.shard).or_insert_with(empty);

@@ -12,6 +12,8 @@ use errsift_ops::{
     window::Window,
 };
 
+use super::words::Words;
+
 /// Who applies: the writer that holds the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -76,6 +78,8 @@ pub struct Range<'a> {
     pub parts: &'a [PartStep],
     /// Their rows, sorted by fingerprint and window, none twice.
     pub rows: &'a [CountRow],
+    /// What must be stored before it is committed.
+    pub words: Words<'a>,
 }
 
 /// How a transaction ended, when the store answered.
@@ -86,6 +90,8 @@ pub enum Applied {
     /// Rolled back: a guard row is not where the range says, or another writer's.
     /// Read the guards to see which.
     GuardMoved,
+    /// Rolled back: the words were not stored in time.
+    WordsLate,
 }
 
 impl Applied {
@@ -203,7 +209,9 @@ pub trait ErrorsWriter: Send {
     ) -> Result<DeadLetters, ErrorsFault>;
 
     /// Moves the guards and adds the rows in one transaction. If the tables refuse some of them as
-    /// data, all rows of their fingerprints are set aside in that transaction, and no others.
+    /// data, all rows of their fingerprints are set aside in that transaction, and no others. Commits
+    /// when the range's words are stored: a store that can write both at once waits when the rows are
+    /// written, any other before it begins.
     fn apply(&mut self, claim: &Claim, range: &Range<'_>) -> Result<Applied, ErrorsFault>;
 
     /// The guard rows as they stand; those that are missing are zero.

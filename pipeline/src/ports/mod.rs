@@ -11,3 +11,4 @@ pub mod holder;
 pub mod journal;
 mod progress;
 pub mod recording;
+pub mod words;

@@ -9,10 +9,7 @@ use errsift_ops::{
 use rustc_hash::FxHashSet;
 use timely::dataflow::{
     InputHandleVec, ProbeHandle, Scope,
-    operators::{
-        Concat, Inspect, Probe,
-        vec::{Input, Map},
-    },
+    operators::{Concat, Inspect, Probe, vec::Input},
 };
 
 use super::worker::Ranges;
@@ -22,6 +19,7 @@ use crate::{
         store_details::{DetailsHandle, StoreDetails},
     },
     counters::Counter,
+    ports::words::WordsFrontier,
     settings::KNOWN_MAX,
 };
 
@@ -33,7 +31,7 @@ pub(super) fn replay(
     scope: Scope<'_, u64>,
     (met, distinct): (Met, Arc<Counter>),
     ranges: Ranges,
-    (details, counts): (DetailsHandle, CountsHandle),
+    (words, (details, counts)): (Arc<WordsFrontier>, (DetailsHandle, CountsHandle)),
 ) -> (InputHandleVec<u64, Entry>, ProbeHandle<u64>) {
     let (input, entries) = scope.new_input();
     let (first, entries) = entries.by_part().first_seen(KNOWN_MAX);
@@ -42,8 +40,12 @@ pub(super) fn replay(
     });
     let stored = first.store_details(details);
     // a guard row says that a range need not be read again: its words must be there first
-    let behind_words = stored.flat_map(|()| None);
-    let counted = entries.window_counts().concat(behind_words).apply_counts(counts, ranges);
-    let (applied, _) = counted.probe();
+    let stored = stored.inspect_core(move |event| {
+        if let Err(frontier) = event {
+            words.move_to(frontier.first().copied());
+        }
+    });
+    let counted = entries.window_counts().apply_counts(counts, ranges);
+    let (applied, _) = stored.concat(counted).probe();
     (input, applied)
 }

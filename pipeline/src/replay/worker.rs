@@ -17,10 +17,13 @@ use super::{HELD_BYTES, RANGES_OPEN_MAX, Shared, WAITING_BYTES_MAX, agree::agree
 use crate::{
     apply::{
         apply_counts::{ClosedEpoch, ClosedEpochs, CountsHandle, counts_channel},
-        counts_writer::CountsWriter,
+        counts_writer::{CountsWriter, WordsFirst},
         store_details::{DetailsHandle, details_writer},
     },
-    ports::recording::{Chunk, Opened, Plan, Recording, Taken},
+    ports::{
+        recording::{Chunk, Opened, Plan, Recording, Taken},
+        words::WordsFrontier,
+    },
     settings::{REPLAY_APPLY_ROWS, REPLAY_DETAILS_ROWS},
     stop::Stop,
 };
@@ -54,11 +57,12 @@ fn one(
     fold: &mut Fold,
     met: &graph::Met,
 ) {
-    let sinks = sinks(worker, shared, plan);
+    let words = Arc::new(WordsFrontier::new(Some(0)));
+    let sinks = sinks(worker, shared, plan, Arc::clone(&words));
     let ranges = Ranges { recording: Arc::clone(&opened.recording), stops: shared.stops.clone() };
     let (input, applied) = worker.dataflow_named::<u64, _, _>("Replay", |scope| {
         let met = (Rc::clone(met), Arc::clone(&shared.distinct));
-        graph::replay(scope, met, ranges, sinks)
+        graph::replay(scope, met, ranges, (words, sinks))
     });
     let mut reader = Reader {
         shared,
@@ -79,7 +83,12 @@ fn one(
 }
 
 /// This worker's threads that write.
-fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, CountsHandle) {
+fn sinks(
+    worker: &Worker,
+    shared: &Shared,
+    plan: &Plan,
+    words: Arc<WordsFrontier>,
+) -> (DetailsHandle, CountsHandle) {
     // nobody asks which words are stored: each fold passes them on once
     let (confirmed, _) = unbounded();
     let errors = &shared.replay.errors;
@@ -98,6 +107,11 @@ fn sinks(worker: &Worker, shared: &Shared, plan: &Plan) -> (DetailsHandle, Count
         // the log says where epochs are, and no clock
         acquired: Epoch(u64::MAX),
         unseen: None,
+        words: WordsFirst {
+            frontier: words,
+            waiting: Arc::clone(&shared.waiting),
+            beside_bytes: HELD_BYTES,
+        },
         parts: Part::owned(index, peers).collect(),
         rows_max: REPLAY_APPLY_ROWS,
         counters: counters(),

@@ -2,7 +2,7 @@
 
 use crate::{command, support::mariadb::Mariadb};
 
-use super::place::{Place, SMALL, assert_same, indexes, log, sqlite};
+use super::place::{Place, SMALL, assert_same, indexes, log};
 
 /// Points that a replay meets, and how often it passes them before it dies.
 const POINTS: [(&str, u32); 12] = [
@@ -74,22 +74,28 @@ fn tables_are_complete_after_a_replay_or_the_next() {
 /// long these take.
 #[test]
 fn what_is_counted_has_its_words_when_a_replay_is_killed() {
-    let place = Place::embedded();
+    killed_while_words_are_stored(&Place::embedded(), None);
+    let mariadb = Mariadb::start();
+    killed_while_words_are_stored(&Place::on(&mariadb, "worded"), Some(&mariadb));
+}
+
+fn killed_while_words_are_stored(place: &Place, server: Option<&Mariadb>) {
     let log = place.write("log", log(600, 600));
     let arguments = [&SMALL[..], &["--workers", "2", &log]].concat();
     let mut replay = place.command(&arguments);
     replay.env("FAILPOINTS", "details_begin=sleep(700);apply_committed=return");
     let ended = command::end(replay, b"");
     assert_eq!(ended.code, None, "{ended:?}");
-    let numbers = |sql: &str| -> i64 {
-        sqlite(&place.path("errsift.db")).query_row(sql, [], |row| row.get(0)).expect("a number")
-    };
-    assert!(numbers("SELECT count(*) FROM error_counts") > 0);
+    let number = |sql| place.number(server, sql);
+    assert!(number("SELECT count(*) FROM error_counts") > 0);
     let nameless = "SELECT count(*) FROM error_counts WHERE fingerprint NOT IN \
          (SELECT fingerprint FROM error_details)";
-    assert_eq!(numbers(nameless), 0);
-    place.replay(&arguments).assert_says(0, &[]);
-    assert_eq!((place.tables(None).sum(), numbers(nameless)), (600, 0));
+    assert_eq!(number(nameless), 0);
+    // longer than a transaction waits
+    let mut replay = place.command(&arguments);
+    replay.env("FAILPOINTS", "details_begin=1*sleep(4000)->off");
+    command::end(replay, b"").assert_says(0, &[]);
+    assert_eq!((place.tables(server).sum(), number(nameless)), (600, 0));
 }
 
 #[test]

@@ -79,6 +79,18 @@ impl Place {
         }
     }
 
+    /// What a query of one number says.
+    pub fn number(&self, mariadb: Option<&Mariadb>, sql: &str) -> i64 {
+        match (&self.database, mariadb) {
+            (Some((name, _)), Some(server)) => {
+                mysql_async::from_row(server.query(name, sql).remove(0))
+            }
+            _ => sqlite(&self.path("errsift.db"))
+                .query_row(sql, [], |row| row.get(0))
+                .expect("a number"),
+        }
+    }
+
     /// All words, as the view has them.
     pub fn words(&self, mariadb: Option<&Mariadb>) -> Vec<String> {
         match (&self.database, mariadb) {
