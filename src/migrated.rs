@@ -30,8 +30,9 @@ pub trait Migrate: Errors + Clone {
     /// Brings the schema up to this binary's version, or refuses it.
     fn migrate(&self) -> Result<SchemaVersion, SchemaFault>;
 
-    /// Makes tables where there are none, and says how they stand: [`Stand::Behind`], if what they are
-    /// only read by is left out, so that a great many rows are written in less time.
+    /// Makes tables where [`look`](Self::look) has found none, and says how they stand:
+    /// [`Stand::Behind`], if what they are only read by is left out, so that a great many rows are
+    /// written in less time.
     fn begin(&self) -> Result<Stand, SchemaFault> {
         self.migrate().map(|_| Stand::UpToDate)
     }

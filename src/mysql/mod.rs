@@ -151,10 +151,6 @@ impl MysqlErrors {
         })?
     }
 
-    fn build(&self, indexes: &str) -> Result<(), ErrorsFault> {
-        self.session(self.demand).run(async |live| schema::build(live, indexes).await)
-    }
-
     fn session(&self, demand: Option<Demand>) -> Session {
         Session::new(self.opts.clone(), demand, self.is_text, self.handle.clone())
     }
@@ -179,17 +175,21 @@ impl Migrate for MysqlErrors {
     }
 
     fn begin(&self) -> Result<Stand, SchemaFault> {
-        self.entitled(schema::begin)
+        self.session(self.demand).run(schema::begin)?
     }
 
     fn complete(&self) -> Result<SchemaVersion, SchemaFault> {
+        let build = |session: &mut Session, indexes| {
+            session.run(async |live| schema::build(live, indexes).await)
+        };
+        let (mut first, mut second) = (self.session(self.demand), self.session(self.demand));
         // two tables, side by side
         thread::scope(|scope| {
-            let words = scope.spawn(|| self.build(schema::DETAILS_INDEXES));
-            let counts = self.build(schema::COUNTS_INDEXES);
+            let words = scope.spawn(|| build(&mut second, schema::DETAILS_INDEXES));
+            let counts = build(&mut first, schema::COUNTS_INDEXES);
             words.join().unwrap_or_else(|panic| resume_unwind(panic)).and(counts)
         })?;
-        self.session(self.demand).run(schema::complete)?
+        first.run(schema::complete)?
     }
 
     fn look(&self) -> Result<Stand, SchemaFault> {

@@ -3,6 +3,8 @@
 //! DDL commits by itself, so a migration can be cut short anywhere: each statement can be run
 //! again, and the version is written last.
 
+use std::ops::RangeInclusive;
+
 use super::{
     faults::{Failure, NO_TABLE, THERE_ALREADY},
     session::{Live, column},
@@ -144,9 +146,7 @@ pub async fn build(live: &mut Live, indexes: &str) -> Result<(), Failure> {
 /// Says that tables that were [begun](begin) here, and whose indexes are built, lack nothing.
 pub async fn complete(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
     alone(live, async |live| {
-        for version in 2..=NEWEST.0 {
-            settle(live, SchemaVersion(version)).await?;
-        }
+        settle(live, 2..=NEWEST.0).await?;
         Ok(refused(live, NEWEST).await?.map(|()| NEWEST))
     })
     .await
@@ -176,9 +176,8 @@ async fn begin_alone(live: &mut Live) -> Result<Result<Stand, SchemaFault>, Fail
     for statement in statements.filter(|sql| ![COUNTS_INDEXES, DETAILS_INDEXES].contains(sql)) {
         run(live, statement).await?;
     }
-    let first = SchemaVersion(1);
-    settle(live, first).await?;
-    Ok(refused(live, first).await?.map(|()| Stand::Behind))
+    settle(live, 1..=1).await?;
+    Ok(refused(live, SchemaVersion(1)).await?.map(|()| Stand::Behind))
 }
 
 async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFault>, Failure> {
@@ -191,7 +190,7 @@ async fn migrate_alone(live: &mut Live) -> Result<Result<SchemaVersion, SchemaFa
         for statement in *statements {
             run(live, statement).await?;
         }
-        settle(live, version).await?;
+        settle(live, number..=number).await?;
         tracing::info!(version = number, "schema migrated");
     }
     Ok(refused(live, found.unwrap_or_default()).await?.map(|()| NEWEST))
@@ -257,18 +256,20 @@ pub async fn check(live: &mut Live) -> Result<Check, Failure> {
     Ok(Check::new("schema", value, verdict, "run a newer errsift"))
 }
 
-/// Writes what migration `version` leaves behind besides tables.
-async fn settle(live: &mut Live, version: SchemaVersion) -> Result<(), Failure> {
-    if version == SchemaVersion(1) {
+/// Writes what migrations leave behind besides tables.
+async fn settle(live: &mut Live, versions: RangeInclusive<u32>) -> Result<(), Failure> {
+    if versions.contains(&1) {
         let parts = parts();
         live.run(&format!(
             "INSERT IGNORE INTO errsift_settings (name, value) VALUES ('{PARTS}', '{parts}')"
         ))
         .await?;
     }
+    let rows: Vec<String> =
+        versions.map(|version| format!("({version}, UTC_TIMESTAMP(3))")).collect();
     live.run(&format!(
-        "INSERT IGNORE INTO schema_migrations (version, applied_at) \
-         VALUES ({version}, UTC_TIMESTAMP(3))"
+        "INSERT IGNORE INTO schema_migrations (version, applied_at) VALUES {}",
+        rows.join(",")
     ))
     .await?;
     Ok(())

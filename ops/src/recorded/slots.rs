@@ -87,15 +87,15 @@ impl Slots {
         self.merge();
         self.merged = 0;
         let Self { met: slots, others, fingerprints, .. } = self;
-        let mut entries = Vec::with_capacity(others.len());
-        for (position, window, tally) in others.drain(..) {
-            entries.push(entry(fingerprints[position], window, tally));
-        }
+        let fingerprints = &*fingerprints;
+        let passed = others.drain(..);
+        let passed = passed
+            .map(move |(position, window, tally)| entry(fingerprints[position], window, tally));
         let open = slots.iter_mut().zip(fingerprints).filter(|(slot, _)| slot.tally.count > 0);
         let open = open.map(move |(slot, fingerprint)| {
             entry(*fingerprint, slot.window, std::mem::replace(&mut slot.tally, NOTHING))
         });
-        entries.into_iter().chain(open)
+        passed.chain(open)
     }
 
     /// Errors met so far.
