@@ -139,7 +139,8 @@ impl Fold {
         self.slots.add(position, Window::of(at), &Tally::one(at));
     }
 
-    /// All tallies since the last time, without words. A window of an error may come twice.
+    /// All tallies since the last time, without words, each window of an error once, from the last key
+    /// to the first.
     pub fn drain(&mut self) -> impl Iterator<Item = Entry> {
         self.slots.drain()
     }

@@ -1,5 +1,7 @@
 //! Tallies of the errors that were met, between two times that they are sent on.
 
+use std::{iter, mem};
+
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -80,22 +82,33 @@ impl Slots {
         self.merged = self.others.len();
     }
 
-    /// All tallies since the last time, without words. A window of an error may come twice.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> {
-        let entry =
-            |fingerprint, window, tally| Entry { fingerprint, window, tally, details: None };
+    /// All tallies since the last time, without words, each window of an error once. The last key comes
+    /// first: whoever merges what comes with what came before then copies the lesser of the two.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> + use<> {
+        for (position, slot) in self.met.iter_mut().enumerate() {
+            if slot.tally.count > 0 {
+                let tally = mem::replace(&mut slot.tally, NOTHING);
+                self.others.push((position, slot.window, tally));
+            }
+        }
         self.merge();
         self.merged = 0;
-        let Self { met: slots, others, fingerprints, .. } = self;
-        let fingerprints = &*fingerprints;
-        let passed = others.drain(..);
-        let passed = passed
-            .map(move |(position, window, tally)| entry(fingerprints[position], window, tally));
-        let open = slots.iter_mut().zip(fingerprints).filter(|(slot, _)| slot.tally.count > 0);
-        let open = open.map(move |(slot, fingerprint)| {
-            entry(*fingerprint, slot.window, std::mem::replace(&mut slot.tally, NOTHING))
-        });
-        passed.chain(open)
+        let all = mem::take(&mut self.others);
+        let mut errors = Vec::new();
+        let mut start = 0;
+        for windows in all.chunk_by(|(a, ..), (b, ..)| a == b) {
+            let span = start..start + windows.len();
+            start = span.end;
+            errors.push((self.fingerprints[windows[0].0], span));
+        }
+        errors.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        let spans = errors
+            .into_iter()
+            .flat_map(|(fingerprint, span)| iter::repeat(fingerprint).zip(span.rev()));
+        spans.map(move |(fingerprint, at)| {
+            let (_, window, tally) = all[at];
+            Entry { fingerprint, window, tally, details: None }
+        })
     }
 
     /// Errors met so far.
@@ -118,10 +131,27 @@ mod tests {
             slots.add(position, Window::of(at), &Tally::one(at));
             assert!(slots.others.len() <= OTHERS_MIN);
         }
-        let mut entries: Vec<_> = slots.drain().map(|entry| entry.tally.count).collect();
-        entries.sort_unstable();
-        assert_eq!(entries.iter().sum::<u64>(), events);
-        assert!(entries.len() <= 4, "{entries:?}");
+        let counts: Vec<_> = slots.drain().map(|entry| entry.tally.count).collect();
+        assert_eq!(counts, [events / 3; 3]);
         assert_eq!(slots.drain().count(), 0);
+    }
+
+    #[test]
+    fn the_last_key_comes_first() {
+        let mut slots = Slots::default();
+        let mut keys = Vec::new();
+        for byte in [4, 1, 9] {
+            let fingerprint = Fingerprint([byte; 32]);
+            let position = slots.push(fingerprint, Window::of(Timestamp::from_millis(0)));
+            for seconds in [60, 0, 30] {
+                let at = Timestamp::from_millis(seconds * 1000);
+                slots.add(position, Window::of(at), &Tally::one(at));
+                keys.push((fingerprint, Window::of(at)));
+            }
+        }
+        keys.sort_unstable();
+        keys.reverse();
+        let drained = slots.drain().map(|entry| (entry.fingerprint, entry.window));
+        assert_eq!(drained.collect::<Vec<_>>(), keys);
     }
 }
