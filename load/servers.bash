@@ -121,16 +121,20 @@ start_mariadb() {
 mariadb_is() { [[ $(mysql_run 'SELECT @@datadir') == "$stack/mariadb/" ]]; }
 
 # replay_seconds ERRSIFT WORKERS LOG EVENTS: replays a log into the database, emptied, prints the seconds
-# that it took, and notes in $stack/memory the most memory that it had, in MB. Fails unless the
+# that it took, and notes in $stack/memory the most memory that it had, in MB, and in $stack/committed the
+# seconds until all was committed. Fails unless the
 # database has counted so many events.
 replay_seconds() {
   mysql_run 'DROP DATABASE errsift; CREATE DATABASE errsift CHARACTER SET utf8mb4;' >/dev/null
-  ERRSIFT_MYSQL_URL=$mysql_url python3 - "$stack/memory" "$1" replay --json --workers "$2" "$3" \
+  ERRSIFT_MYSQL_URL=$mysql_url python3 - "$stack" "$1" replay --json --workers "$2" "$3" \
     2>"$stack/replay.log" <<'PYTHON' || { cat "$stack/replay.log" >&2; fail "errsift replay failed on $3"; }
 import json, resource, subprocess, sys
 run = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, check=True)
-print(f"{json.loads(run.stdout)['seconds']:.3f}")
-with open(sys.argv[1], "a") as memory:
+said = json.loads(run.stdout)
+print(f"{said['seconds']:.3f}")
+with open(sys.argv[1] + "/committed", "w") as committed:
+    print(f"{said['committed_seconds']:.3f}", file=committed)
+with open(sys.argv[1] + "/memory", "a") as memory:
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 // 1_000_000, file=memory)
 PYTHON
   local counted

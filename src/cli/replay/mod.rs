@@ -202,7 +202,8 @@ impl Prepared {
             Ok(replaying) => replaying,
             Err(reason) => return fail(exit::OS, &reason),
         };
-        let ended = watch::watch(&replaying, (&self.logs, self.stand), args, &*self.clock);
+        let (ended, committed) =
+            watch::watch(&replaying, (&self.logs, self.stand), args, &*self.clock);
         // the clock started with the process
         let took = self.clock.monotonic();
         if let Some(reason) = self.watch.settle() {
@@ -217,6 +218,7 @@ impl Prepared {
             distinct: replaying.distinct.get(),
             new: replaying.counters.new_errors.get(),
             dead: (replaying.counters.set_aside_rows.get(), replaying.counters.set_aside.get()),
+            committed,
             took,
             place: self.logs.tables.describe(),
             is_dry: args.dry_run,

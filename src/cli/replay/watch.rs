@@ -132,13 +132,14 @@ impl Listener for Arc<Watch> {
     }
 }
 
-/// Waits until the replay has ended, showing how far it is.
+/// Waits until the replay has ended, showing how far it is. Says how it has, and when all that was read
+/// was committed: what is then left to do is to complete the tables.
 pub fn watch(
     replaying: &Replaying,
     (logs, stand): (&Running, Stand),
     args: &ReplayArgs,
     clock: &dyn Clock,
-) -> Ended {
+) -> (Ended, Duration) {
     let signals = signals();
     let looks = tick(LOOK);
     let mut show = Show::new(args.progress, logs, clock);
@@ -162,13 +163,15 @@ pub fn watch(
             recv(looks) -> _ => show.look(logs, replaying, clock),
         }
     };
+    let committed = clock.monotonic();
     show.finish();
     // a stop that came with the end
-    match (replaying.stops.try_recv(), ended) {
+    let ended = match (replaying.stops.try_recv(), ended) {
         (Ok(stop), Ended::All | Ended::Told) => Ended::Stop(stop),
         (Err(_), Ended::All) if stand == Stand::Behind => complete(&logs.tables, &signals),
         (_, ended) => ended,
-    }
+    };
+    (ended, committed)
 }
 
 /// Has the tables completed, unless it is told to stop: then whoever uses them next does it.

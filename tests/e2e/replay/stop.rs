@@ -58,7 +58,7 @@ fn a_replay_that_is_told_to_stop_counts_what_it_has_read() {
 fn a_replay_that_builds_indexes_is_told_to_stop() {
     let mariadb = Mariadb::start();
     let (place, lines) = (Place::on(&mariadb, "stopped"), log(300, 40));
-    let mut command = place.command(&["-"]);
+    let mut command = place.command(&["--json", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Killed(command.spawn().expect("errsift"));
     let mut stdin = child.0.stdin.take().expect("piped");
@@ -88,6 +88,10 @@ fn a_replay_that_builds_indexes_is_told_to_stop() {
     for said in ["building the tables' indexes", "run the same again to go on"] {
         assert!(stderr.contains(said), "{stderr}");
     }
+    // all was committed before
+    let summary: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    let seconds = |name: &str| summary[name].as_f64().expect("a number");
+    assert!(seconds("committed_seconds") + 4.0 < seconds("seconds"), "{summary}");
     assert!(indexes(&mariadb, "stopped") < 8);
     drop(reader);
     place.replay_input(lines.as_bytes(), &["-"]).assert_says(0, &[]);
