@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   recordings ─► agree ─► every worker:
-//!     chunk ─► fold ─► by_part ─► first_seen ─┬─► store_details
-//!      (its own)                              │         ▼ a range whose words are stored
-//!                                             └─► window_counts ─► apply_counts ─► probe `applied`
+//!     chunk ─► fold ─► by_part ─► first_seen ─┬─► store_details ─────────────────┬─► probe `applied`
+//!      (its own)                              │         ▼ how far words are stored │
+//!                                             └─► window_counts ─► apply_counts ──┘
 //! ```
 //!
 //! A log is the shard, and where a range of it ends is the epoch, in bytes. So guard rows say how far
@@ -14,6 +14,9 @@
 //! Each worker folds the chunks it takes and sends an error's first event on at once; all else follows
 //! when the range ends. Words are held as long, and then go to the tables in order of their keys and
 //! many at a time, unless there are more than [`HELD_BYTES`] of them before.
+//! Counts are written while their range's words are stored, by another connection, and committed after:
+//! a guard row says that a range need not be read again.
+//!
 //! Words that one worker has sent on no other sends, unless it is in an earlier range: that is applied
 //! first. At most [`RANGES_OPEN_MAX`] ranges are folded and not applied, and at most
 //! [`WAITING_BYTES_MAX`] of words wait for the tables, so memory follows distinct errors and not the
