@@ -1,6 +1,12 @@
 //! A replay that is killed, wherever it is, and run again.
 
-use crate::{command, support::mariadb::Mariadb};
+use std::{io::Write, process::Stdio};
+
+use crate::{
+    command::{self, Killed, collect},
+    support::mariadb::Mariadb,
+    wait,
+};
 
 use super::place::{Place, SMALL, assert_same, indexes, log};
 
@@ -19,6 +25,10 @@ const POINTS: [(&str, u32); 12] = [
     ("apply_noted", 4),
     ("apply_done", 1),
 ];
+
+/// How many errors are counted whose words are not there.
+const NAMELESS: &str = "SELECT COUNT(*) FROM error_counts WHERE fingerprint NOT IN \
+     (SELECT fingerprint FROM error_details)";
 
 fn killed_everywhere(place: &Place, server: Option<&Mariadb>, workers: &str) {
     let lines = log(3_000, 400);
@@ -70,6 +80,41 @@ fn tables_are_complete_after_a_replay_or_the_next() {
     assert_eq!((killed.tables(Some(&mariadb)).sum(), indexes(&mariadb, "killed")), (300, 8));
 }
 
+/// A replay fills tables that have no indexes yet, and another, that ends before, builds them.
+#[test]
+fn tables_are_completed_beside_a_replay_that_fills_them() {
+    let mariadb = Mariadb::start();
+    let (place, lines) = (Place::on(&mariadb, "beside"), log(2_000, 100));
+    let mut filling = place.command(&[&SMALL[..], &["--workers", "2", "-"]].concat());
+    filling.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut filling = Killed(filling.spawn().expect("errsift"));
+    let mut stdin = filling.0.stdin.take().expect("piped");
+    let stdout = collect(filling.0.stdout.take().expect("piped"));
+    let stderr = collect(filling.0.stderr.take().expect("piped"));
+    let half = lines.floor_char_boundary(lines.len() / 2);
+    stdin.write_all(&lines.as_bytes()[..half]).expect("it reads");
+    let counted = |sql| place.number(Some(&mariadb), sql);
+    wait::until_true("its first counts", || {
+        !mariadb.query("beside", "SHOW TABLES LIKE 'replay_sources'").is_empty()
+            && counted("SELECT COUNT(*) FROM error_counts") > 0
+    });
+    assert_eq!(indexes(&mariadb, "beside"), 0);
+
+    let other = place.write("other", log(300, 40).replace("1700", "1600"));
+    place.replay(&[&other]).assert_says(0, &["300 counted"]);
+    assert_eq!(indexes(&mariadb, "beside"), 8);
+
+    stdin.write_all(&lines.as_bytes()[half..]).expect("it reads");
+    drop(stdin);
+    let status = filling.0.wait().expect("a process");
+    let (stdout, stderr) = (stdout.join().expect("text"), stderr.join().expect("text"));
+    assert_eq!(status.code(), Some(0), "{stdout} {stderr}");
+    let tables = place.tables(Some(&mariadb));
+    tables.assert_windows_sum_to_counts();
+    assert_eq!((tables.sum(), indexes(&mariadb, "beside")), (2_300, 8));
+    assert_eq!(counted(NAMELESS), 0);
+}
+
 /// A guard row says that a range need not be read again: what it counts has its words by then, however
 /// long these take.
 #[test]
@@ -88,14 +133,12 @@ fn killed_while_words_are_stored(place: &Place, server: Option<&Mariadb>) {
     assert_eq!(ended.code, None, "{ended:?}");
     let number = |sql| place.number(server, sql);
     assert!(number("SELECT count(*) FROM error_counts") > 0);
-    let nameless = "SELECT count(*) FROM error_counts WHERE fingerprint NOT IN \
-         (SELECT fingerprint FROM error_details)";
-    assert_eq!(number(nameless), 0);
+    assert_eq!(number(NAMELESS), 0);
     // longer than a transaction waits
     let mut replay = place.command(&arguments);
     replay.env("FAILPOINTS", "details_begin=1*sleep(4000)->off");
     command::end(replay, b"").assert_says(0, &[]);
-    assert_eq!((place.tables(server).sum(), number(nameless)), (600, 0));
+    assert_eq!((place.tables(server).sum(), number(NAMELESS)), (600, 0));
 }
 
 #[test]
