@@ -6,7 +6,7 @@ use errsift_ops::{batch::Batch, decode::Received};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    http::{self, Policy, Waiting},
+    http::{self, Policy, Untaken, Waiting},
     metrics::Metrics,
     operations::Process,
 };
@@ -20,17 +20,18 @@ pub struct Admin {
     served: JoinHandle<std::io::Result<()>>,
 }
 
-/// Holds no way into the pipeline, which drains only when nobody does.
+/// Holds no way into the pipeline, which drains only when nobody does. Where events have a route all
+/// the same, the process stands by.
 #[derive(Clone)]
 pub struct NoIntake;
 
 impl http::Intake for NoIntake {
-    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
-        Err(received)
+    fn offer(&self, _received: Received<Waiting>) -> Result<(), Untaken> {
+        Err(Untaken::StandingBy)
     }
 
-    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>> {
-        Err(batch)
+    fn offer_batch(&self, _batch: Batch<Waiting>) -> Result<(), Untaken> {
+        Err(Untaken::StandingBy)
     }
 
     fn refused(&self, _events: u64) {}

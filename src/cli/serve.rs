@@ -43,7 +43,7 @@ use super::{
 use crate::{
     clock::SystemClock,
     descriptors,
-    http::{self, Limits, Waiting},
+    http::{self, Limits, Untaken, Waiting},
     metered::Metered,
     metrics::{Counted, Metrics},
     operations::Process,
@@ -57,12 +57,12 @@ use crate::{
 const DRAIN_MAX: Duration = Duration::from_secs(25);
 
 impl http::Intake for intake::Intake<Waiting> {
-    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
-        intake::Intake::offer(self, received)
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Untaken> {
+        intake::Intake::offer(self, received).map_err(|_full| Untaken::Full)
     }
 
-    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>> {
-        self.batches().offer(batch)
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Untaken> {
+        self.batches().offer(batch).map_err(|_full| Untaken::Full)
     }
 
     fn refused(&self, events: u64) {

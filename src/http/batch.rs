@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Front, Intake, Waiting,
+    Front, Intake, Untaken, Waiting,
     answer::Answer,
     body::Body,
     coding::{Coding, Inflate},
@@ -105,7 +105,10 @@ async fn store<I: Intake>(front: &Front<I>, fold: Fold, held: BatchHeld) -> Resu
     let folded = Box::new(fold.finish());
     let (events, repeats): (u64, Repeats) = (folded.events(), folded.repeats.clone());
     let (waiter, outcome) = Waiting::for_batch(clock.monotonic(), held);
-    front.intake.offer_batch(Batch { folded, waiter }).map_err(|_refused| Fault::BatchBusy)?;
+    front.intake.offer_batch(Batch { folded, waiter }).map_err(|untaken| match untaken {
+        Untaken::Full => Fault::BatchBusy,
+        Untaken::StandingBy => Fault::BatchStandingBy,
+    })?;
     match outcome.await {
         Ok(Outcome::Stored) => {
             let report = report(events, repeats.get(), rejected_events, &rejected);

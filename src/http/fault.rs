@@ -81,6 +81,9 @@ pub enum Fault {
     /// The channel into the pipeline is full.
     #[error("the server is busy; the event was not stored, try again")]
     Busy,
+    /// The shard is another process's.
+    #[error("this process stands by for another; the event was not stored, try again")]
+    StandingBy,
     /// The journal could not be written.
     #[error("the journal cannot be written; the event was not stored, try again")]
     NotStored,
@@ -90,6 +93,9 @@ pub enum Fault {
     /// There is no room for the batch now.
     #[error("the server is busy; nothing of the batch was stored, try again")]
     BatchBusy,
+    /// The shard is another process's.
+    #[error("this process stands by for another; nothing of the batch was stored, try again")]
+    BatchStandingBy,
     /// The journal could not be written.
     #[error("the journal cannot be written; nothing of the batch was stored, try again")]
     BatchNotStored,
@@ -156,9 +162,11 @@ impl Fault {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Self::Busy
+            | Self::StandingBy
             | Self::NotStored
             | Self::MaybeStored
             | Self::BatchBusy
+            | Self::BatchStandingBy
             | Self::BatchNotStored
             | Self::BatchMaybeStored
             | Self::TooLong(_)

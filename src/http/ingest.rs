@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use tokio::sync::oneshot;
 
 use super::{
-    Front, Intake,
+    Front, Intake, Untaken,
     answer::Answer,
     batch::BatchHeld,
     body::Body,
@@ -89,7 +89,10 @@ pub async fn ingest<I: Intake>(
     let since = front.operations.clock().monotonic();
     let waiter = Waiting { outcome: sender, since, desk: Desk::here(), _room: None };
     let received = Received { body, at, service, waiter };
-    front.intake.offer(received).map_err(|_refused| Fault::Busy)?;
+    front.intake.offer(received).map_err(|untaken| match untaken {
+        Untaken::Full => Fault::Busy,
+        Untaken::StandingBy => Fault::StandingBy,
+    })?;
     match outcome.await {
         Ok(Outcome::Stored) => Ok(Answer::stored(front.operations.clock().wall())),
         Ok(Outcome::Invalid(fault)) => Err(Fault::NotAnEvent(fault)),

@@ -72,15 +72,23 @@ pub use self::{
 
 /// Takes in events for the pipeline.
 pub trait Intake: Clone + Send + Sync + 'static {
-    /// Hands over one body; must not block. Gives it back when the channel is full, and its sender
-    /// is told so at once.
-    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>>;
+    /// Hands over one body; must not block. If it is not taken, its sender is told so at once.
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Untaken>;
 
     /// The same with a batch, which is not empty.
-    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>>;
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Untaken>;
 
     /// Counts so many of a batch's events as received, and refused.
     fn refused(&self, events: u64);
+}
+
+/// Why the pipeline takes nothing now.
+#[derive(Clone, Copy, Debug)]
+pub enum Untaken {
+    /// Its channel is full.
+    Full,
+    /// It is another process's.
+    StandingBy,
 }
 
 /// What the process shows of itself and of what is stored.

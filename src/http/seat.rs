@@ -57,10 +57,11 @@ pub struct Answered<'a> {
 }
 
 impl Answered<'_> {
-    /// A full channel sheds what comes as long as it is full: that is counted, and a line for each
-    /// would make it worse.
-    fn is_overload(&self) -> bool {
-        matches!(self.fault, Some(Fault::Busy | Fault::BatchBusy))
+    /// A full channel sheds what comes as long as it is full, and who stands by whatever comes: that
+    /// is counted, and a line for each would make it worse.
+    fn is_shed(&self) -> bool {
+        use Fault::{BatchBusy, BatchStandingBy, Busy, StandingBy};
+        matches!(self.fault, Some(Busy | BatchBusy | StandingBy | BatchStandingBy))
     }
 }
 
@@ -113,7 +114,7 @@ impl<I> Seat<I> {
         let client = || self.front.policy.proxies.client(self.peer, &head.headers);
         let id = id.to_str().unwrap_or_default();
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        if answered.is_overload() {
+        if answered.is_shed() {
             tracing::debug!(request_id = id, client = %client(), method, route, status, duration_us = micros, fault, "request shed");
         } else if *status >= 500 && [INGEST, INGEST_BATCH].contains(route) {
             // a place of its own, so that reads that fail do not use up what is logged of events

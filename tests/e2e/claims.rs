@@ -47,11 +47,17 @@ fn a_standby_serves_when_its_holder_has_drained() {
     let mut second = servers.standby(&FLUSH);
     let mut client = second.client();
     assert_eq!(client.get("/livez").0, 200);
-    let headers = [("content-type", "application/json")];
-    let refused = client.exchange("POST", LOG, &headers, body("to the standby").as_bytes());
-    let refused = refused.expect("an answer");
-    assert_eq!(refused.status, 503, "{}", refused.body);
-    assert!(refused.header("retry-after").is_some());
+    for (path, of) in
+        [(LOG, "the event was not stored"), ("/errors/batch", "nothing of the batch was stored")]
+    {
+        let headers = [("content-type", "application/json")];
+        let refused = client.exchange("POST", path, &headers, body("to the standby").as_bytes());
+        let refused = refused.expect("an answer");
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        assert!(refused.header("retry-after").is_some());
+        let said = format!("this process stands by for another; {of}, try again");
+        assert!(refused.body.contains(&said), "{}", refused.body);
+    }
     let (status, page) = client.get("/metrics");
     assert_eq!(status, 200);
     assert!(page.contains("\nerrsift_standby 1\n"), "{page}");

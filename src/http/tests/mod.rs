@@ -32,7 +32,8 @@ use tokio::{
 
 use self::client::{Answer, Client};
 use super::{
-    ErrorView, Health, Intake, Limits, Operations, Page, Policy, Requests, Threads, Waiting, serve,
+    ErrorView, Health, Intake, Limits, Operations, Page, Policy, Requests, Threads, Untaken,
+    Waiting, serve,
 };
 use crate::query::{ListQuery, Point, Points, Position, QueryFault, Span, WindowsQuery};
 
@@ -73,9 +74,9 @@ impl Pipeline {
 }
 
 impl Intake for Pipeline {
-    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Batch<Waiting>> {
+    fn offer_batch(&self, batch: Batch<Waiting>) -> Result<(), Untaken> {
         match self.batch_outcome.lock().unwrap().clone() {
-            Some(Outcome::Invalid(_)) => Err(batch),
+            Some(Outcome::Invalid(_)) => Err(Untaken::Full),
             Some(outcome) => {
                 batch.waiter.answer(outcome);
                 Ok(())
@@ -91,12 +92,12 @@ impl Intake for Pipeline {
         *self.refused.lock().unwrap() += events;
     }
 
-    fn offer(&self, received: Received<Waiting>) -> Result<(), Received<Waiting>> {
+    fn offer(&self, received: Received<Waiting>) -> Result<(), Untaken> {
         let body = String::from_utf8_lossy(&received.body).into_owned();
         self.bodies.lock().unwrap().push(body.clone());
         self.services.lock().unwrap().push(received.service.clone());
         match body.as_str() {
-            "full" => return Err(received),
+            "full" => return Err(Untaken::Full),
             "hold" => self.held.lock().unwrap().push(received),
             "drop" => drop(received),
             "invalid" => received.waiter.answer(Outcome::Invalid(Fault {
