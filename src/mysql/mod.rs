@@ -189,7 +189,8 @@ impl Migrate for MysqlErrors {
             let counts = build(&mut first, schema::COUNTS_INDEXES);
             words.join().unwrap_or_else(|panic| resume_unwind(panic)).and(counts)
         })?;
-        first.run(schema::complete)?
+        // it may have waited for the second for longer than the server keeps who is idle
+        first.run(schema::complete).or_else(|_lost| first.run(schema::complete))?
     }
 
     fn look(&self) -> Result<Stand, SchemaFault> {

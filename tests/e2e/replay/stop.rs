@@ -53,6 +53,49 @@ fn a_replay_that_is_told_to_stop_counts_what_it_has_read() {
     assert_same(&place.tables(None), &expected.tables(None));
 }
 
+/// A table is complete long before the other, and the server closes connections that are idle.
+#[test]
+fn one_table_waits_for_the_other() {
+    let mariadb = Mariadb::start();
+    let (place, lines) = (Place::on(&mariadb, "idle"), log(300, 40));
+    let mut command = place.command(&["-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Killed(command.spawn().expect("errsift"));
+    let mut stdin = child.0.stdin.take().expect("piped");
+    let stdout = collect(child.0.stdout.take().expect("piped"));
+    let stderr = collect(child.0.stderr.take().expect("piped"));
+    await_tables(&mariadb, "idle");
+    let reader = mariadb.hold("idle", &["START TRANSACTION", "SELECT * FROM error_details"]);
+    mariadb.query("idle", "SET GLOBAL wait_timeout = 1");
+    stdin.write_all(lines.as_bytes()).expect("it reads");
+    drop(stdin);
+    await_waiting_index(&mariadb, "idle");
+    wait::until_true("the other table's indexes", || indexes(&mariadb, "idle") == 3);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    drop(reader);
+    let status = child.0.wait().expect("a process");
+    let (stdout, stderr) = (stdout.join().expect("text"), stderr.join().expect("text"));
+    assert_eq!(status.code(), Some(0), "{stdout} {stderr}");
+    assert_eq!((place.tables(Some(&mariadb)).sum(), indexes(&mariadb, "idle")), (300, 8));
+    let version = |sql| place.number(Some(&mariadb), sql);
+    assert!(version("SELECT MAX(version) FROM schema_migrations") > 1);
+}
+
+fn await_tables(mariadb: &Mariadb, database: &str) {
+    wait::until_true("the tables", || {
+        !mariadb.query(database, "SHOW TABLES LIKE 'replay_sources'").is_empty()
+    });
+}
+
+/// Whoever changes a table waits for whoever has read it.
+fn await_waiting_index(mariadb: &Mariadb, database: &str) {
+    wait::until_true("an index that waits", || {
+        let waiting = "SELECT 1 FROM information_schema.processlist \
+             WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'";
+        !mariadb.query(database, waiting).is_empty()
+    });
+}
+
 /// All is counted, and somebody keeps the indexes from being built: they are left to whoever comes next.
 #[test]
 fn a_replay_that_builds_indexes_is_told_to_stop() {
@@ -64,18 +107,11 @@ fn a_replay_that_builds_indexes_is_told_to_stop() {
     let mut stdin = child.0.stdin.take().expect("piped");
     let stdout = collect(child.0.stdout.take().expect("piped"));
     let stderr = collect(child.0.stderr.take().expect("piped"));
-    wait::until_true("the tables", || {
-        !mariadb.query("stopped", "SHOW TABLES LIKE 'replay_sources'").is_empty()
-    });
-    // whoever changes a table waits for whoever has read it
+    await_tables(&mariadb, "stopped");
     let reader = mariadb.hold("stopped", &["START TRANSACTION", "SELECT * FROM error_counts"]);
     stdin.write_all(lines.as_bytes()).expect("it reads");
     drop(stdin);
-    wait::until_true("an index that waits", || {
-        let waiting = "SELECT 1 FROM information_schema.processlist \
-             WHERE db = 'stopped' AND state LIKE 'Waiting for table metadata lock%'";
-        !mariadb.query("stopped", waiting).is_empty()
-    });
+    await_waiting_index(&mariadb, "stopped");
     // it says so after 2 s
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert!(child.0.try_wait().expect("a process").is_none());
