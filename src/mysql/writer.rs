@@ -100,6 +100,10 @@ async fn apply(live: &mut Live, claim: &Claim, range: &Range<'_>) -> Result<Appl
     let written = match written {
         Err(failure) if failure.is_of_data() => {
             live.run("ROLLBACK").await?;
+            // a foreign key of a user's may refuse rows until the words that they refer to are there
+            if !range.words.wait() {
+                return Ok(Applied::WordsLate);
+            }
             live.run("START TRANSACTION").await?;
             set_aside::write(live, claim, range).await
         }

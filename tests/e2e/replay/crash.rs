@@ -141,6 +141,28 @@ fn killed_while_words_are_stored(place: &Place, server: Option<&Mariadb>) {
     assert_eq!((place.tables(server).sum(), number(NAMELESS)), (600, 0));
 }
 
+/// Somebody has tied counts to words, and words are late: no count is refused for that.
+#[test]
+fn a_foreign_key_to_words_sets_nothing_aside() {
+    let mariadb = Mariadb::start();
+    let place = Place::on(&mariadb, "tied");
+    place.replay_input(log(10, 10).as_bytes(), &["-"]).assert_says(0, &[]);
+    mariadb.query(
+        "tied",
+        "ALTER TABLE error_counts ADD FOREIGN KEY (fingerprint) REFERENCES error_details (fingerprint)",
+    );
+    // shorter and longer than a transaction waits
+    for (name, millis, year) in [("soon", 500, "1600"), ("late", 4_000, "1500")] {
+        let words = log(600, 600).replace("\"message\":\"", &format!("\"message\":\"{name} "));
+        let log = place.write(name, words.replace("1700", year));
+        let mut replay = place.command(&["--workers", "2", &log]);
+        replay.env("FAILPOINTS", format!("details_begin=1*sleep({millis})->off"));
+        command::end(replay, b"").assert_says(0, &["600 counted"]);
+    }
+    assert_eq!(place.number(Some(&mariadb), "SELECT COUNT(*) FROM dead_letters"), 0);
+    assert_eq!(place.tables(Some(&mariadb)).sum(), 1_210);
+}
+
 #[test]
 fn of_two_replays_of_one_log_one_wins() {
     let place = Place::embedded();
