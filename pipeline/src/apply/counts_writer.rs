@@ -23,8 +23,8 @@ use crate::{
     stop::Stop,
 };
 
-/// How long a transaction waits for words, with the locks of what it has written: not as long as others
-/// wait for such a lock.
+/// How long a transaction waits for words, with the locks of what it has written. Others wait 5 s for
+/// such a lock before they try again; what writing takes is part of that.
 const WORDS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Words that must be stored before counts are committed.

@@ -19,8 +19,8 @@ pub struct Summary<'a> {
     pub new: u64,
     /// Rows that the tables refused, and events in them.
     pub dead: (u64, u64),
-    /// Until everything was committed.
-    pub committed: Duration,
+    /// Until everything that was read was committed, if it was.
+    pub committed: Option<Duration>,
     /// Until the tables were complete, too.
     pub took: Duration,
     pub place: String,
@@ -131,7 +131,7 @@ impl Summary<'_> {
             "first_seen": time(seen.first),
             "last_seen": time(seen.last),
             "bytes": bytes,
-            "committed_seconds": self.committed.as_secs_f64(),
+            "committed_seconds": self.committed.map(|committed| committed.as_secs_f64()),
             "seconds": self.took.as_secs_f64(),
             "events_per_second": self.rates().0,
         })

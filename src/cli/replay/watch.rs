@@ -139,7 +139,7 @@ pub fn watch(
     (logs, stand): (&Running, Stand),
     args: &ReplayArgs,
     clock: &dyn Clock,
-) -> (Ended, Duration) {
+) -> (Ended, Option<Duration>) {
     let signals = signals();
     let looks = tick(LOOK);
     let mut show = Show::new(args.progress, logs, clock);
@@ -163,15 +163,18 @@ pub fn watch(
             recv(looks) -> _ => show.look(logs, replaying, clock),
         }
     };
-    let committed = clock.monotonic();
+    let took = clock.monotonic();
     show.finish();
     // a stop that came with the end
     let ended = match (replaying.stops.try_recv(), ended) {
         (Ok(stop), Ended::All | Ended::Told) => Ended::Stop(stop),
-        (Err(_), Ended::All) if stand == Stand::Behind => complete(&logs.tables, &signals),
         (_, ended) => ended,
     };
-    (ended, committed)
+    let committed = matches!(ended, Ended::All | Ended::Told).then_some(took);
+    match ended {
+        Ended::All if stand == Stand::Behind => (complete(&logs.tables, &signals), committed),
+        ended => (ended, committed),
+    }
 }
 
 /// Has the tables completed, unless it is told to stop: then whoever uses them next does it.
