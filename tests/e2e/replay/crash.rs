@@ -1,9 +1,7 @@
 //! A replay that is killed, wherever it is, and run again.
 
-use std::{io::Write, process::Stdio};
-
 use crate::{
-    command::{self, Killed, collect},
+    command::{self, Running},
     support::mariadb::Mariadb,
     wait,
 };
@@ -85,14 +83,10 @@ fn tables_are_complete_after_a_replay_or_the_next() {
 fn tables_are_completed_beside_a_replay_that_fills_them() {
     let mariadb = Mariadb::start();
     let (place, lines) = (Place::on(&mariadb, "beside"), log(2_000, 100));
-    let mut filling = place.command(&[&SMALL[..], &["--workers", "2", "-"]].concat());
-    filling.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut filling = Killed(filling.spawn().expect("errsift"));
-    let mut stdin = filling.0.stdin.take().expect("piped");
-    let stdout = collect(filling.0.stdout.take().expect("piped"));
-    let stderr = collect(filling.0.stderr.take().expect("piped"));
+    let arguments = [&SMALL[..], &["--workers", "2", "-"]].concat();
+    let mut filling = Running::start(&mut place.command(&arguments));
     let half = lines.floor_char_boundary(lines.len() / 2);
-    stdin.write_all(&lines.as_bytes()[..half]).expect("it reads");
+    filling.reads(&lines[..half]);
     let counted = |sql| place.number(Some(&mariadb), sql);
     wait::until_true("its first counts", || {
         !mariadb.query("beside", "SHOW TABLES LIKE 'replay_sources'").is_empty()
@@ -104,11 +98,8 @@ fn tables_are_completed_beside_a_replay_that_fills_them() {
     place.replay(&[&other]).assert_says(0, &["300 counted"]);
     assert_eq!(indexes(&mariadb, "beside"), 8);
 
-    stdin.write_all(&lines.as_bytes()[half..]).expect("it reads");
-    drop(stdin);
-    let status = filling.0.wait().expect("a process");
-    let (stdout, stderr) = (stdout.join().expect("text"), stderr.join().expect("text"));
-    assert_eq!(status.code(), Some(0), "{stdout} {stderr}");
+    filling.reads(&lines[half..]);
+    filling.end().assert_says(0, &[]);
     let tables = place.tables(Some(&mariadb));
     tables.assert_windows_sum_to_counts();
     assert_eq!((tables.sum(), indexes(&mariadb, "beside")), (2_300, 8));
